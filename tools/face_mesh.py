@@ -17,10 +17,12 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 ROOT = Path(__file__).resolve().parents[1]
+ASPECT = 3/4      # width/height of the clips' images: head tilts keep eyes and midline at right angles only near it
 HEADER = '''# Mean face of the 468 MediaPipe face mesh points and the index of each point's mirror image.
 # Made by tools/face_mesh.py: average over the clips of {signers} signers of Google's Isolated Sign Language Recognition data
 # (asl-signs, Kaggle 2023, CC BY 4.0), made symmetric. Origin: centroid. Unit: distance between the eyes' centres.
-# x to the right and y down as in the image (the signer's right eye has x < 0), z away from the camera.
+# x to the right and y down as in the image (the signer's right eye has x < 0), z away from the camera; equal units on each
+# axis: MediaPipe's x and z, fractions of the image's width, were multiplied by width/height = 3/4 first.
 '''
 
 
@@ -30,7 +32,7 @@ def read_faces(folder):
     for f in sorted(Path(folder).glob('*/*.parquet')):
         t = pq.read_table(f, columns=['x', 'y', 'z'])
         a = np.stack([t[c].to_numpy() for c in 'xyz'], -1).reshape(-1, 543, 3)[:, :468]
-        a = a[~np.isnan(a).any((1, 2))][::5]
+        a = a[~np.isnan(a).any((1, 2))][::5]*[ASPECT, 1, ASPECT]     # fractions → equal units on each axis
         if len(a): faces.setdefault(f.parent.name, []).append(a)
     return {k: np.concatenate(v) for k, v in faces.items()}
 
