@@ -8,7 +8,7 @@ __all__ = ['NO_SPREAD', 'LIP', 'SHOULDERS', 'WRISTS', 'FRONTENDS', 'PreprocessEr
            'preprocess_data_to_same_size', 'fill_hands', 'preprocess_data_item', 'normalize', 'mean_of_seen',
            'centre_and_scale', 'standardize', 'motion', 'canonical_right_hand', 'seed96_features', 'seen_frames',
            'winner118_features', 'body75_features', 'Frontend', 'blank', 'any_seen', 'compact', 'fill_gaps', 'shift',
-           'batch_resize_weights', 'full_precision', 'Seed96', 'Winner118', 'Body75', 'build_frontend']
+           'batch_resize_weights', 'full_precision', 'Seed96', 'first_frames', 'Winner118', 'Body75', 'build_frontend']
 
 # %% ../nbs/15_preprocess.ipynb #e75d5cc0
 from contextlib import nullcontext
@@ -434,6 +434,11 @@ def features(
     x = _centre_and_scale(x, _mean(x, empty=0.))
     return torch.nan_to_num(x.flatten(2)), mask.new_ones(B, self.size)
 
+# %% ../nbs/15_preprocess.ipynb #60ba5f50
+def first_frames(x, most):
+    "At most `most` frames of `x` (B, T, …). A slice would tie an exported graph to short clips."
+    return x.index_select(1, torch.arange(torch.sym_min(x.shape[1], most), device=x.device))
+
 # %% ../nbs/15_preprocess.ipynb #a83820e0
 class Winner118(Frontend):
     "The 2023 winner's input: lips, hands, nose and eyes about the lip, with motion."
@@ -463,8 +468,9 @@ def features(
 ) -> tuple:  # (B, T', 708) without NaN, mask (B, T')
     "Centred on the lip, divided by the spread, with forward differences by one and two frames."
     x = blank(x, mask)
-    x = _centre_and_scale(x, _mean(x[:, :, LIP:LIP + 1], empty=.5))[:, :self.max_len]
-    return _joined(x, _motion(x, 1), _motion(x, 2)), mask[:, :self.max_len]
+    x = _centre_and_scale(x, _mean(x[:, :, LIP:LIP + 1], empty=.5))
+    x, mask = [first_frames(v, self.max_len) for v in (x, mask)]
+    return _joined(x, _motion(x, 1), _motion(x, 2)), mask
 
 # %% ../nbs/15_preprocess.ipynb #2b6f99ac
 class Body75(Frontend):
@@ -490,9 +496,9 @@ def features(
     left, right = [x[:, :, s:s + 1] for s in SHOULDERS]
     width = _mean(((left - right) ** 2).sum(-1, keepdim=True).sqrt(), empty=.5)
     x = (x - _mean((left + right) / 2, empty=.5)) / torch.where(width > NO_SPREAD, width, .5)
-    x = x[:, :self.max_len]
+    x, mask = [first_frames(v, self.max_len) for v in (x, mask)]
     hands = [x[:, :, w:w + 21] - x[:, :, w:w + 1] for w in WRISTS]
-    return _joined(x, *hands, _motion(x, 1), _motion(x, 2)), mask[:, :self.max_len]
+    return _joined(x, *hands, _motion(x, 1), _motion(x, 2)), mask
 
 # %% ../nbs/15_preprocess.ipynb #ba47d0f3
 FRONTENDS = {c.name: c for c in (Seed96, Winner118, Body75)}
