@@ -100,10 +100,10 @@ def build_loss(
 ) -> Callable:
     "The loss called `name` as a function of (logits, targets, alpha). Raises `LossError`."
     if name not in LOSSES:
-        raise LossError(f'no loss is called {name!r}{suggest(str(name), LOSSES)}: '
-                        f'there are {", ".join(LOSSES)}')
+        raise LossError(f'there is no loss {name!r} among {", ".join(LOSSES)}'
+                        + suggest(str(name), LOSSES))
     known = list(signature(LOSSES[name]).parameters)[2:]
     for k in kw:
-        if k not in known: raise LossError(f'loss {name!r} has no setting {k!r}{suggest(k, known)}: '
-                                           f'it has {", ".join(known)}')
+        if k not in known: raise LossError(f'loss {name!r} has the settings {", ".join(known)}, '
+                                           f'not {k!r}{suggest(k, known)}')
     return partial(LOSSES[name], **kw)

@@ -143,8 +143,8 @@ def build_metrics(
     if n_classes < 2: raise MetricError(f'at least 2 signs are needed, got n_classes={n_classes}')
     known = [m.value for m in Metric]
     for name in names:
-        if name not in known: raise MetricError(f'no metric is called {name!r}{suggest(str(name), known)}: '
-                                                f'there are {", ".join(known)}')
+        if name not in known: raise MetricError(f'there is no metric {name!r} among {", ".join(known)}'
+                                                + suggest(str(name), known))
     chosen = [Metric(n) for n in names if n != Metric.Loss]
     return SignMetrics({m.value: METRICS[m](n_classes) for m in chosen}, n_classes, prefix=prefix)
 
@@ -219,8 +219,8 @@ def plot_confusions(
     ax = ax or plt.subplots(figsize=(size + .6, size))[1]
     image = ax.imshow(share, cmap='Blues', vmin=0, vmax=1)
     _write_shares(ax, share)
-    ax.set_xticks(range(len(names)), names, rotation=90)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.set(xlabel='named', ylabel='sign')
     ax.figure.colorbar(image, ax=ax, shrink=.8, label="share of the sign's clips")
     return ax
@@ -309,7 +309,8 @@ def plot_reliability(
     ax.bar(b.low, b.gap, width, bottom=b.accuracy, align='edge', color='#c44e52', alpha=.35,
            edgecolor='white', label=f'gap, mean {ece:.3f} (ECE)')
     ax.plot([0, 1], [0, 1], '--', lw=1, color='#555555')
-    ax.scatter(b.confidence, b.accuracy, s=8 + 250 * b.clips / b.clips.sum(), color='#2f4b7c', zorder=3)
+    ax.scatter(b.confidence, b.accuracy, s=8 + 250 * b.clips / b.clips.sum(), color='#2f4b7c', zorder=3,
+               clip_on=False)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel='confidence', ylabel='accuracy', aspect='equal')
     ax.spines[['top', 'right']].set_visible(False)
     ax.legend(frameon=False, loc='upper left', fontsize=8)
