@@ -7,8 +7,9 @@ __all__ = ['NO_SPREAD', 'LIP', 'SHOULDERS', 'WRISTS', 'FRONTENDS', 'PreprocessEr
            'interpolate_missing_values', 'resize_weights', 'resize', 'with_hands', 'preprocess_data',
            'preprocess_data_to_same_size', 'fill_hands', 'preprocess_data_item', 'normalize', 'mean_of_seen',
            'centre_and_scale', 'standardize', 'motion', 'canonical_right_hand', 'seed96_features', 'seen_frames',
-           'winner118_features', 'body75_features', 'Frontend', 'blank', 'any_seen', 'compact', 'fill_gaps', 'shift',
-           'batch_resize_weights', 'full_precision', 'Seed96', 'first_frames', 'Winner118', 'Body75', 'build_frontend']
+           'winner118_features', 'body75_features', 'Frontend', 'blank', 'any_seen', 'compact', 'ones_where_seen',
+           'per_point', 'fill_gaps', 'shift', 'batch_resize_weights', 'full_precision', 'Seed96', 'first_frames',
+           'Winner118', 'Body75', 'build_frontend']
 
 # %% ../nbs/15_preprocess.ipynb #e75d5cc0
 from contextlib import nullcontext
@@ -335,7 +336,11 @@ def mirror(self: Frontend, x):
     return torch.where((left > right)[:, None, None, None], flipped, x)
 
 # %% ../nbs/15_preprocess.ipynb #5bfb36e9
-def _count(x, dim=(1, 2)): return (x == x).sum(dim, keepdim=True)
+def ones_where_seen(x):
+    "1 where `x` is a number, 0 where it is NaN: sums of it count (arithmetic beats booleans on a CPU)."
+    return torch.nan_to_num(x * 0 + 1)
+
+def _count(x, dim=(1, 2)): return ones_where_seen(x).sum(dim, keepdim=True)
 
 def _mean(x, empty, dim=(1, 2)):
     "`mean_of_seen` for a batch (B, T, L, C), over frames and points."
@@ -344,24 +349,33 @@ def _mean(x, empty, dim=(1, 2)):
 
 def _centre_and_scale(x, centre):
     "`centre_and_scale` for a batch."
-    x, n = x - centre, _count(x)
-    scale = (torch.nan_to_num(x * x).sum((1, 2), keepdim=True) / n.clamp(min=1)).sqrt()
-    return x / torch.where(scale > NO_SPREAD, scale, 1)
+    x = x - per_point(centre, x)
+    scale = _mean(x * x, empty=1.).sqrt()
+    return x / per_point(torch.where(scale > NO_SPREAD, scale, 1), x)
+
+def per_point(c, x):
+    "`c` (B, 1, 1, C) written out for every point of `x`: broadcasting two numbers at a time is slow."
+    return c.expand(-1, -1, x.shape[2], -1).contiguous()
 
 # %% ../nbs/15_preprocess.ipynb #a4d3a975
 def fill_gaps(x, max_gap):
     "`interpolate_missing_values` for a batch (B, T, L, C): both ends carried into the gap, weighed."
     T, wide = x.shape[1], shift(x, max_gap, max_gap)
+    values, known = torch.nan_to_num(wide), ones_where_seen(wide)
+    def at(a, k): return a[:, max_gap + k:][:, :T]
     def carried(side):
-        value, steps = x, torch.zeros_like(x)
+        value, found, steps = at(values, 0), at(known, 0), torch.zeros_like(x)
         for k in range(1, max_gap + 1):
-            missing = value.isnan()
+            missing = 1 - found
+            value = value + missing * at(values, side * k)
+            found = found + missing * at(known, side * k)
             steps = steps + missing
-            value = torch.where(missing, wide[:, max_gap + side * k:][:, :T], value)
-        return value, steps
-    (before, a), (after, b) = carried(-1), carried(1)
+        return value, found, steps
+    (before, has_before, a), (after, has_after, b) = carried(-1), carried(1)
     line = (before * b + after * a) / (a + b).clamp(min=1)
-    return torch.where(x.isnan() & (a + b <= max_gap + 1), line, x)
+    seen = at(known, 0)
+    fill = (1 - seen) * has_before * has_after * (a + b <= max_gap + 1)
+    return (at(values, 0) + fill * line) / (seen + fill)   # 0 / 0 = NaN: still missing
 
 def shift(x, before, after):
     "`x` (B, T, L, C) with so many frames of NaN before and after it."
@@ -427,7 +441,7 @@ def features(
     flat = x.flatten(2)
     weights = batch_resize_weights(n, T, self.size).to(x.dtype)
     with full_precision(x):
-        total = weights @ (flat == flat).to(x.dtype)
+        total = weights @ ones_where_seen(flat)
         mean = weights @ torch.nan_to_num(flat) / total.clamp(min=1)
     enough = total >= torch.where(n <= self.size, self.size - 1, 1)[:, None, None]
     x = torch.where(enough, mean, float('nan')).view(B, self.size, *x.shape[2:])
@@ -435,9 +449,11 @@ def features(
     return torch.nan_to_num(x.flatten(2)), mask.new_ones(B, self.size)
 
 # %% ../nbs/15_preprocess.ipynb #60ba5f50
-def first_frames(x, most):
-    "At most `most` frames of `x` (B, T, …). A slice would tie an exported graph to short clips."
-    return x.index_select(1, torch.arange(torch.sym_min(x.shape[1], most), device=x.device))
+def first_frames(x, mask, most):
+    "Cut a batch after `most` frames; while a graph is exported, mask them: its length stays free."
+    if not torch.compiler.is_compiling(): return x[:, :most], mask[:, :most]
+    mask = mask & (torch.arange(x.shape[1], device=x.device) < most)
+    return blank(x, mask), mask
 
 # %% ../nbs/15_preprocess.ipynb #a83820e0
 class Winner118(Frontend):
@@ -469,7 +485,7 @@ def features(
     "Centred on the lip, divided by the spread, with forward differences by one and two frames."
     x = blank(x, mask)
     x = _centre_and_scale(x, _mean(x[:, :, LIP:LIP + 1], empty=.5))
-    x, mask = [first_frames(v, self.max_len) for v in (x, mask)]
+    x, mask = first_frames(x, mask, self.max_len)
     return _joined(x, _motion(x, 1), _motion(x, 2)), mask
 
 # %% ../nbs/15_preprocess.ipynb #2b6f99ac
@@ -495,8 +511,9 @@ def features(
     x = blank(x, mask)
     left, right = [x[:, :, s:s + 1] for s in SHOULDERS]
     width = _mean(((left - right) ** 2).sum(-1, keepdim=True).sqrt(), empty=.5)
-    x = (x - _mean((left + right) / 2, empty=.5)) / torch.where(width > NO_SPREAD, width, .5)
-    x, mask = [first_frames(v, self.max_len) for v in (x, mask)]
+    x = x - per_point(_mean((left + right) / 2, empty=.5), x)
+    x = x / torch.where(width > NO_SPREAD, width, .5)
+    x, mask = first_frames(x, mask, self.max_len)
     hands = [x[:, :, w:w + 21] - x[:, :, w:w + 1] for w in WRISTS]
     return _joined(x, *hands, _motion(x, 1), _motion(x, 2)), mask
 
