@@ -695,6 +695,7 @@ def export_program(
     "The model as a `torch.export` graph of (x (B, T, 543, 3), mask (B, T)), B and T free."
     x, mask, _ = example_clips(n=3)
     B, T = torch.export.Dim('B', min=1, max=max_batch), torch.export.Dim('T', min=1, max=max_frames)
+    torch.compiler.reset()      # what earlier exports left in PyTorch's caches can narrow this one
     with _recurrent_layers_whole(), torch.no_grad():
         return torch.export.export(deepcopy(model).eval(), (x, mask), strict=False,
                                    dynamic_shapes=dict(x={0: B, 1: T}, mask={0: B, 1: T}))
