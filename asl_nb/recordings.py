@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from fastcore.basics import patch
 
 from .config import AslNbError, atomic_path, progress, suggest
-from .landmarks import N_ROWS, PARTS, row_name, subset
+from .landmarks import N_ROWS, PARTS, row_name, row_type_index, subset
 
 # %% ../nbs/11_recordings.ipynb #6a0283b1
 class RecordingError(AslNbError, ValueError):
@@ -164,37 +164,47 @@ def _ints(table, name):
                              f'{col.null_count} missing')
     return col.to_numpy().reshape(-1, N_ROWS)
 
-def _type_codes(table):
-    "The column `type` as (T, 543) numbers of the four parts; −1 = no such part."
+def _parts_of_rows(table):
+    "The column `type` as (T, 543) numbers of the four parts, or a `RecordingError`."
     col = table.column('type')
     if not pa.types.is_dictionary(col.type) or col.null_count:
         raise RecordingError(f"column 'type' should hold names of parts, it is {col.type} with "
                              f'{col.null_count} missing')
     col = col.chunk(0) if col.num_chunks == 1 else col.unify_dictionaries().combine_chunks()
-    names = [str(n) for n in col.dictionary.to_pylist()]
-    codes = np.array([_NAMES.index(n) if n in _NAMES else -1 for n in names], dtype=np.int8)
-    return codes[col.indices.to_numpy()].reshape(-1, N_ROWS), names
-
-# %% ../nbs/11_recordings.ipynb #86d4f055
-def _check_order(table):
-    "`RecordingError` unless every frame is the 543 rows in their one order."
-    (part, names), index = _type_codes(table), _ints(table, 'landmark_index')
-    if (part == _TYPE).all() and (index == _INDEX).all(): return
-    if part.min() < 0:
-        bad = next(n for n in names if n not in _NAMES)
+    names = col.dictionary.to_pylist()
+    bad = next((n for n in names if n not in _NAMES), None)
+    if bad is not None:
         raise RecordingError(f'there is no type {bad!r}{suggest(bad, _NAMES) or ";"} '
                              f'types are {", ".join(_NAMES)}')
-    part, index = part.ravel(), index.ravel()
-    off = np.flatnonzero((index < 0) | (index >= np.array(_LENGTHS)[part]))
-    if len(off):
-        p = part[off[0]]
-        raise RecordingError(f'row {off[0]}: there is no {_NAMES[p]} {index[off[0]]}; '
-                             f'{_NAMES[p]} has 0…{_LENGTHS[p] - 1}')
-    i = np.flatnonzero((part != np.resize(_TYPE, len(part))) |
-                       (index != np.resize(_INDEX, len(part))))[0]
-    raise RecordingError(f'row {i} is {_NAMES[part[i]]} {index[i]} where {_NAMES[_TYPE[i % N_ROWS]]} '
-                         f'{_INDEX[i % N_ROWS]} belongs: the rows of a frame are '
-                         'face, left_hand, pose, right_hand, each from 0; sort the table')
+    codes = np.array([_NAMES.index(n) for n in names])
+    return codes[col.indices.to_numpy()].reshape(-1, N_ROWS)
+
+# %% ../nbs/11_recordings.ipynb #86d4f055
+@cache
+def _order(n):
+    "The columns `type` and `landmark_index` of n frames, as arrow decodes them."
+    types = pa.DictionaryArray.from_arrays(np.tile(_TYPE.astype(np.int32), n), list(_NAMES))
+    return types, pa.array(np.tile(_INDEX, n))
+
+def _in_order(table):
+    "Whether every frame is the 543 rows in their one order: two comparisons of memory."
+    n = table.num_rows
+    frames = 1 << (n // N_ROWS - 1).bit_length()    # few sizes, each made once
+    return all(table.column(name).equals(pa.chunked_array([a.slice(0, n)]))
+               for name, a in zip(('type', 'landmark_index'), _order(frames)))
+
+# %% ../nbs/11_recordings.ipynb #7b98f132
+def _check_order(table):
+    "`RecordingError` that names the first row out of place; none when only the storage differs."
+    part, index = _parts_of_rows(table), _ints(table, 'landmark_index')
+    wrong = np.flatnonzero((part != _TYPE) | (index != _INDEX))
+    if not len(wrong): return
+    i = wrong[0]
+    p, k, want = _NAMES[part.flat[i]], index.flat[i], row_type_index(int(i % N_ROWS))
+    if not 0 <= k < _LENGTHS[_NAMES.index(p)]:
+        raise RecordingError(f'row {i}: there is no {p} {k}, {p} has 0…{_LENGTHS[_NAMES.index(p)] - 1}')
+    raise RecordingError(f'row {i} is {p} {k} where {want[0]} {want[1]} belongs: the rows of a frame '
+                         f'are {", ".join(_NAMES)}, each from 0; sort the table')
 
 # %% ../nbs/11_recordings.ipynb #94e0a881
 def _frame_numbers(table, check):
@@ -231,47 +241,11 @@ def _values(table, rows, dims, check):
     return out
 
 # %% ../nbs/11_recordings.ipynb #157ed9a7
-_ORDER = ('type', 'landmark_index')
-_VERIFIED = {} # rows of a file → how its two columns of order were stored, seen to be right
-
-def _stored(file, buf):
-    "How the columns that fix the order lie in a file: settings and bytes of each, not decoded."
-    if file.metadata.num_row_groups != 1: return None
-    group, names = file.metadata.row_group(0), file.schema.names
-    if any(c not in names for c in _ORDER): return None
-    chunks = [group.column(names.index(c)) for c in _ORDER]
-    starts = [min(c.dictionary_page_offset or c.data_page_offset, c.data_page_offset)
-              for c in chunks]
-    how = [(c.physical_type, c.compression, c.num_values, c.data_page_offset - s,
-            c.has_dictionary_page) for c, s in zip(chunks, starts)]
-    return how, [buf.slice(s, c.total_compressed_size) for c, s in zip(chunks, starts)]
-
-# %% ../nbs/11_recordings.ipynb #45603016
-def _known_order(file, buf):
-    "Whether the columns that fix the order are, byte for byte, those of a file found right before."
-    schema, how, old = _VERIFIED.get(file.metadata.num_rows, (None, None, None))
-    if schema is None or not file.schema.equals(schema): return False
-    now = _stored(file, buf)
-    return now is not None and now[0] == how and all(a.equals(b) for a, b in zip(now[1], old))
-
-def _remember_order(file, buf):
-    "Note the bytes of two columns just found to be right. A few MB at the most."
-    now = _stored(file, buf)
-    if now is None or sum(b.size for b in now[1]) > 2**16: return
-    if len(_VERIFIED) >= 512: _VERIFIED.pop(next(iter(_VERIFIED)))
-    copies = [pa.py_buffer(b.to_pybytes()) for b in now[1]]
-    _VERIFIED[file.metadata.num_rows] = file.schema, now[0], copies
-
-# %% ../nbs/11_recordings.ipynb #00c76144
 def _decode(source, rows, dims, check):
     "`read_landmarks`, without names for its errors."
-    buf = _buffer(source)
-    file = pq.ParquetFile(pa.BufferReader(buf), read_dictionary=['type'])
-    verify = check and not _known_order(file, buf)
-    table = _table(file, ['frame', *(_ORDER if verify else ()), *dims])
-    if verify:
-        _check_order(table)
-        _remember_order(file, buf)
+    file = pq.ParquetFile(pa.BufferReader(_buffer(source)), read_dictionary=['type'])
+    table = _table(file, ['frame', *(('type', 'landmark_index') if check else ()), *dims])
+    if check and not _in_order(table): _check_order(table)
     return _values(table, rows, dims, check), _frame_numbers(table, check)
 
 # %% ../nbs/11_recordings.ipynb #89c69bbd
@@ -451,12 +425,16 @@ def read(
         raise CorpusError(f'{root/csv} cannot be read: {getattr(e, "strerror", None) or e}') from None
     try: res = cls(root, table, _read_signs(root/signs))
     except CorpusError as e: raise CorpusError(f'{root/csv}: {e}') from None
-    absent = res.missing_files if check_files else []
-    if absent:
-        raise CorpusError(f'{len(absent):,} of the {len(res):,} files of {root/csv} are missing: '
-                          f'{_few(absent)}. Unpack them there, or open the table alone with '
-                          'check_files=False')
+    if check_files: _all_there(res)
     return res
+
+def _all_there(corpus):
+    "`CorpusError` when files of the table are not there."
+    absent = corpus.missing_files
+    if absent:
+        raise CorpusError(f'{len(absent):,} of the {len(corpus):,} files of {corpus.root} are '
+                          f'missing: {_few(absent)}. Unpack them there, or open the table alone '
+                          'with check_files=False')
 
 # %% ../nbs/11_recordings.ipynb #2d0d18de
 def _read_signs(path):
@@ -587,6 +565,7 @@ def merge_corpora(
     root = Path(root)
     _fresh(root, overwrite)
     if not corpora: raise CorpusError(f'{root} was not written: there is nothing to merge')
+    for c in corpora: _all_there(c)
     table = pd.concat([c.table for c in corpora], ignore_index=True)
     table['sequence_id'] = _merged_ids(corpora)
     table['path'] = [clip_path(s, i) for s, i in zip(table.participant_id, table.sequence_id)]
@@ -622,15 +601,17 @@ def recording_from_values(
 # %% ../nbs/11_recordings.ipynb #dc8db340
 def _natural(path):
     "Sort key: 2 before 10, words after numbers."
-    return (0, int(path.name), '') if path.name.isdigit() else (1, 0, path.name)
+    return (0, int(path.name), '') if path.name.isdecimal() else (1, 0, path.name)
 
 def _frame_files(take):
     "The files of one take in order of time, or a `RecordingError` that names what is wrong."
     files = [f for f in take.iterdir() if f.suffix == '.npy']
-    odd = sorted(f.name for f in files if not f.stem.isdigit())
+    odd = sorted(f.name for f in files if not f.stem.isdecimal())
     if odd: raise RecordingError(f'{take/odd[0]}: a frame is named by its number, such as 0.npy')
     by_number = {int(f.stem): f for f in files}
     if not files: raise RecordingError(f'{take}: holds no frame, expected 0.npy, 1.npy, …')
+    if len(by_number) < len(files):
+        raise RecordingError(f'{take}: two files have the same number, such as 1.npy and 01.npy')
     first, last = min(by_number), max(by_number)
     gap = next((n for n in range(first, last + 1) if n not in by_number), None)
     if gap is not None: raise RecordingError(f'{take/f"{gap}.npy"}: missing between '
