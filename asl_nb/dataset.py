@@ -68,7 +68,7 @@ def clip_index(
 # %% ../nbs/17_dataset.ipynb #7907c634
 def _split(index: pd.DataFrame, which: np.ndarray, kind: str, method: dict) -> Split:
     "A `Split` from `which` (n,): 0 train, 1 valid, 2 test for each line of `index`."
-    clip, parts = index.clip.to_numpy(), {}
+    clip, parts = index['clip'].to_numpy(), {}
     seen = set(index.sign[which == 0])
     for k, name in enumerate(SPLIT_PARTS):
         mine = index[which == k]
@@ -267,7 +267,7 @@ def _lines(pack: Pack, which) -> pd.DataFrame:
     if isinstance(which, pd.DataFrame):
         if 'clip' not in which: raise DatasetError('metadata_df should be a selection of pack.index: '
                                                    'it has no column clip')
-        which = which.clip
+        which = which['clip']
     ids = np.asarray(which, dtype=np.int64).reshape(-1)
     if len(ids) and not (0 <= ids.min() and ids.max() < len(pack)):
         raise DatasetError(f'clip ids run from {ids.min()} to {ids.max()}, the pack has {len(pack)} clips')
@@ -385,12 +385,13 @@ class ClipBatchSampler(Sampler[list[int]]):
         shuffle: bool = True,    # False: always in the dataset's order, or by length with `bucket`
         bucket: bool = False,    # batches of similar length
         seed: int = 0,           # of the shuffle
-        pool: int = 16,          # batches that are sorted together; more pads less and shuffles less
+        blur: float = .2,        # lengths × exp(U(−blur, blur)) are sorted; more shuffles better, pads more
     ):
-        if batch_size < 1 or pool < 1:
-            raise DatasetError(f'batch_size and pool should be at least 1, got {batch_size}, {pool}')
+        if batch_size < 1 or blur < 0:
+            raise DatasetError('batch_size should be at least 1 and blur at least 0, '
+                               f'got {batch_size} and {blur}')
         self.lengths, self.batch_size, self.shuffle = np.asarray(lengths), batch_size, shuffle
-        self.bucket, self.seed, self.pool, self.epoch = bucket, seed, pool, 0
+        self.bucket, self.seed, self.blur, self.epoch = bucket, seed, blur, 0
 
     def set_epoch(self, epoch: int) -> None:
         "Called by Lightning before each epoch; in a loop of your own, call it yourself."
@@ -405,9 +406,8 @@ def __iter__(self: ClipBatchSampler) -> Iterator[list[int]]:
     rng = np.random.default_rng([self.seed, self.epoch])
     order = rng.permutation(n) if self.shuffle else np.arange(n)
     if self.bucket:
-        step = size * self.pool if self.shuffle else max(n, 1)
-        pools = [order[i:i+step] for i in range(0, n, step)]
-        order = np.concatenate([p[np.argsort(self.lengths[p], kind='stable')] for p in pools] or [order])
+        blur = np.exp(rng.uniform(-self.blur, self.blur, n)) if self.shuffle else 1
+        order = order[np.argsort(self.lengths[order] * blur, kind='stable')]
     batches = [order[i:i+size].tolist() for i in range(0, n, size)]
     if self.bucket and self.shuffle: rng.shuffle(batches)
     yield from batches
