@@ -407,8 +407,7 @@ def atomic_path(path # file or folder to make; missing parent folders are made
         except OSError: pass          # its folder may never have come to be
 
 # %% ../nbs/00_config.ipynb #e4142f95
-class _Loader(yaml.SafeLoader):
-    "YAML 1.2's plain values, and no key twice."
+class _Loader(yaml.SafeLoader): # reads YAML 1.2's plain values, and no key twice
     yaml_implicit_resolvers = {}
     def construct_mapping(self, node, deep=False):
         keys = [k.value for k, _ in node.value]
@@ -417,10 +416,12 @@ class _Loader(yaml.SafeLoader):
             None, None, f'{twice[0]!r} is given twice', node.start_mark)
         return super().construct_mapping(node, deep)
 
-class _Dumper(yaml.SafeDumper):
-    "Writes what `_Loader` reads back the same; repeats values rather than naming them."
+class _Dumper(yaml.SafeDumper): # writes what `_Loader` reads back the same
     yaml_implicit_resolvers = {}
     def ignore_aliases(self, data): return True
+    def represent_str(self, text): return self.represent_scalar(
+        'tag:yaml.org,2002:str', text, style=None if text.isprintable() else '"')
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 for _tag, _first, _regex in [
     ('bool', 'tTfF', 'true|True|TRUE|false|False|FALSE'), ('int', '-+0123456789', r'[-+]?[0-9]+'),
