@@ -92,11 +92,11 @@ def main():
     s, rec = found.scores, corpus[int(corpus.table.index[corpus.table['path'] == row['path']][0])]
     seen = [t for t in range(len(rec)) if rec.seen('left_hand')[t] or rec.seen('right_hand')[t]] or [0]
     strip, axes = plt.subplots(1, 5, figsize=(9, 2.2))
-    for k, ax in enumerate(axes): draw_frame(rec.xyz[seen[k * (len(seen) - 1) // 4]], ax=ax)
+    for k, ax in enumerate(axes): draw_frame(rec.xyz[seen[k * (len(seen) - 1) // 4]], ax=ax).set(xlim=(.1, .9), ylim=(1, 0))
     history, curves = run.history, plt.figure(figsize=(6, 2.6))
     ax = curves.add_subplot()
     for name in ('train_accuracy', 'valid_accuracy'):
-        if name in history: ax.plot(history.index + 1, history[name], label=name.replace('_', ' '))
+        if name in history: ax.plot(history.epoch, history[name], label=name.replace('_', ' '))
     ax.set(xlabel='epoch', ylabel='accuracy', ylim=(0, 1))
     ax.legend(frameon=False)
     bars = table([(html.escape(name), f'{q:.1%}', f'<div class="bar" style="width:{240 * q:.0f}px"></div>') for name, q in signs],
