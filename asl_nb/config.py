@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cache, partial
+from importlib.resources import files
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
@@ -486,7 +487,7 @@ def override_from(self:Config, items:list # texts such as 'train.epochs=3', from
     return self.override(**settings)
 
 # %% ../nbs/00_config.ipynb #2c7b39e6
-def _config_dir(): return Path(importlib.util.find_spec('asl_nb').origin).parent/'configs'
+def _config_dir(): return files('asl_nb')/'configs'
 
 def list_configs() -> list: # names
     "The models that come with settings of their own."
