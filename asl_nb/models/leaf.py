@@ -126,7 +126,7 @@ def tied(self: ClassifierLeaf) -> bool:
 
 # %% ../../nbs/30_models.leaf.ipynb #6910f45e
 @patch
-def _pick(self: ClassifierLeaf, outputs, key: str | None, what: str):
+def _pick(self: ClassifierLeaf, outputs, key: str | None, what: str = 'branch'):
     "`outputs` itself, or out of a dict the one under `key`; raises `LeafError` if it is not there."
     if not isinstance(outputs, Mapping): return outputs
     if key is None and len(outputs) == 1: return next(iter(outputs.values()))
@@ -141,8 +141,7 @@ def forward(self: ClassifierLeaf,
     branch_outputs: BranchOutput | Mapping[str, BranchOutput],  # pooled (B, D)
 ) -> ClassifierLeafOutput:  # logits (B, C)
     "Class logits from the pooled features."
-    branch = self._pick(branch_outputs, self.branch_key, 'branch')
-    return ClassifierLeafOutput(self.encoder(branch.pooled))
+    return ClassifierLeafOutput(self.encoder(self._pick(branch_outputs, self.branch_key).pooled))
 
 # %% ../../nbs/30_models.leaf.ipynb #c79263a9
 def check_probs(
