@@ -177,7 +177,7 @@ _HAND = np.array([    # an open left hand, palm to the camera, fingers up; lengt
     [.19, -.43], [.245, -.58], [.275, -.67], [.30, -.76]])
 
 _LEFT_POSE = {    # the signer's left side in image heights; x from the midline
-    'left shoulder': (.205, .53), 'left elbow': (.26, .81), 'left wrist': (.235, .68),
+    'left shoulder': (.205, .53), 'left elbow': (.245, .80), 'left wrist': (.29, .66),
     'left hip': (.135, 1.08), 'left knee': (.14, 1.52), 'left ankle': (.14, 1.93),
     'left heel': (.135, 1.98), 'left foot index': (.165, 2.0)}
 
