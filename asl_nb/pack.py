@@ -129,6 +129,7 @@ def serve(
     pa.set_cpu_count(1)
     with Connection(fd) as link:
         try:
+            link.send(None)     # up, and as free as after a batch
             while True:
                 for notes, values in pack_batch(*link.recv()):
                     link.send(notes)
@@ -151,30 +152,31 @@ def _start_worker():
 @contextmanager
 def worker_processes(
     n:int # how many
-): # dict connection -> process
+): # list of connections
     "`n` workers, gone when the block ends, however it ends."
     workers = {}
     try:
         for _ in range(n): workers.update([_start_worker()])
-        yield workers
+        yield list(workers)
     finally:
         for link, process in workers.items(): link.close(); process.kill(); process.wait()
 
 # %% ../nbs/16_pack.ipynb #40306433
 def in_order(
     tasks, # iterator of the arguments of `pack_batch`
-    workers:dict # connection -> process, from `worker_processes`
+    workers # their connections, from `worker_processes`
 ): # yields (list of `Packed`, bytes)
     "The chunks of all tasks in the order of the tasks, whichever worker is done first."
-    tasks, idle, busy, ahead, given, turn = iter(tasks), list(workers), {}, {}, 0, 0
-    while True:
-        while idle and given < turn + 2*len(workers) and (task := next(tasks, None)) is not None:
-            with suppress(ConnectionError): idle[-1].send(task)   # a dead worker shows below
-            busy[idle.pop()], ahead[given], given = given, deque(), given + 1
-        if turn == given: return
-        for link in wait([l for l, k in busy.items() if k == turn or len(ahead[k]) < 2]):
-            chunk = _receive(link, workers[link])
-            ahead[busy[link]].append(chunk)
+    tasks, idle, busy, ahead, given, turn = iter(tasks), [], dict.fromkeys(workers), {}, 0, 0
+    task = next(tasks, None)
+    while task is not None or turn < given:
+        while idle and task is not None and given < turn + 2*len(workers):
+            with suppress(ConnectionError): idle[-1].send(task)     # a dead worker shows below
+            busy[idle.pop()], ahead[given] = given, deque()
+            given, task = given + 1, next(tasks, None)
+        for link in wait([l for l, k in busy.items() if k in (None, turn) or len(ahead[k]) < 2]):
+            chunk = _receive(link)
+            if busy[link] is not None: ahead[busy[link]].append(chunk)
             if chunk is None: idle.append(link); del busy[link]
         while ahead.get(turn):
             chunk = ahead[turn].popleft()
@@ -182,15 +184,14 @@ def in_order(
             else: yield chunk
 
 # %% ../nbs/16_pack.ipynb #ff4981d9
-def _receive(link, process):
+def _receive(link):
     "The next chunk from a worker, or None at the end of its batch."
     try:
         notes = link.recv()
         return None if notes is None else (notes, link.recv_bytes())
     except (EOFError, ConnectionError) as e:
-        raise PackError(f'a worker process died (exit status {process.wait()}). Was it killed for '
-                        'lack of memory? What is packed is kept: call again, perhaps with '
-                        'workers=1, which packs in this process') from e
+        raise PackError('a worker process died; was it killed for lack of memory? What is packed is '
+                        'kept: call again, perhaps with workers=1, to pack in this process') from e
 
 # %% ../nbs/16_pack.ipynb #0d3a108c
 HEADER_BYTES = 128
@@ -612,15 +613,15 @@ def _make(writer, corpus, strict, show, batch_size, workers):
 
 # %% ../nbs/16_pack.ipynb #bda79a59
 def _chunks(writer, paths, batch_size, workers):
-    "What is not yet packed: from this process when one is enough, else from workers."
+    "What is not yet packed: from this process until the workers have started, then from them."
     job = writer.job
-    tasks = [(paths[i:i+batch_size], np.array(job['rows']), job['dims'], job['dtype'])
-             for i in range(writer.clips, len(paths), batch_size)]
-    if workers > 1 and len(tasks) > 1:
-        with worker_processes(min(workers, len(tasks))) as processes:
-            yield from in_order(tasks, processes)
-    else:
-        for task in tasks: yield from pack_batch(*task)
+    tasks = iter([(paths[i:i+batch_size], np.array(job['rows']), job['dims'], job['dtype'])
+                  for i in range(writer.clips, len(paths), batch_size)])
+    with worker_processes(workers if workers > 1 else 0) as links:
+        for task in tasks:
+            yield from pack_batch(*task)
+            if wait(links, 0): break
+        yield from in_order(tasks, links)
 
 # %% ../nbs/16_pack.ipynb #768363ff
 def _clips(corpus, limit):

@@ -3,7 +3,7 @@
 Each case starts `pack_corpus` in a process of its own, kills it (SIGKILL, which no code can catch), starts it again
 until it is through, and compares the folder with that of a run that nobody disturbed.
 """
-import os, random, resource, signal, subprocess, sys, textwrap, time
+import contextlib, os, random, resource, signal, subprocess, sys, textwrap, time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ CLIPS, BATCH = 120, 8
 # A packing process. `die` = at which call of the functions that touch the disk it kills itself: before the call, or,
 # for a write, when half of it is written. Each call is printed when `die` is negative.
 CHILD = textwrap.dedent('''
-    import os, signal, sys
+    import contextlib, os, signal, sys
     import asl_nb.pack as P
     raw, out, workers, batch, die = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
     calls = 0
@@ -34,6 +34,13 @@ CHILD = textwrap.dedent('''
                 os.kill(os.getpid(), signal.SIGKILL)
             return f(*args, **kw)
         return g
+    processes = P.worker_processes
+    @contextlib.contextmanager
+    def ready(n):       # the packer works itself until workers are up: here they are up at once
+        with processes(n) as links:
+            for link in links: assert link.poll(60)
+            yield links
+    P.worker_processes = ready
     P._write = mortal(P._write, 'write', half=True)
     for name in ('fsync', 'replace'): setattr(os, name, mortal(getattr(os, name), name))
     P._new_file = mortal(P._new_file, 'new_file')
@@ -67,6 +74,19 @@ def raw(tmp_path_factory):
 def whole(raw):
     "The pack of an undisturbed run in one process."
     return content(pack_corpus(raw, raw.parent/'whole', workers=1, show_progress=False).path)
+
+
+@pytest.fixture
+def workers_at_once(monkeypatch):
+    "A packer works itself until its workers are up, which would leave them nothing of so small a corpus."
+    import asl_nb.pack as P
+    processes = P.worker_processes
+    @contextlib.contextmanager
+    def ready(n):
+        with processes(n) as links:
+            for link in links: assert link.poll(60)
+            yield links
+    monkeypatch.setattr(P, 'worker_processes', ready)
 
 
 def content(folder):
@@ -104,7 +124,7 @@ def test_whole(whole, raw):
         np.testing.assert_array_equal(pack[clip], corpus[number].xyz[:, pack.rows, :2])
 
 
-def test_same_bytes_whatever_the_workers_and_batches(raw, whole, tmp_path):
+def test_same_bytes_whatever_the_workers_and_batches(raw, whole, tmp_path, workers_at_once):
     for workers, batch in (2, 8), (2, 1), (1, 50), (3, 7):
         out = tmp_path/f'{workers}-{batch}'
         pack = pack_corpus(raw, out, workers=workers, batch_size=batch, show_progress=False)
@@ -249,7 +269,7 @@ def test_no_place_to_write(raw, tmp_path):
         pack_corpus(raw, tmp_path/'closed'/'pack', workers=1, show_progress=False)
 
 
-def test_a_worker_that_dies(raw, whole, tmp_path, monkeypatch):
+def test_a_worker_that_dies(raw, whole, tmp_path, workers_at_once, monkeypatch):
     import asl_nb.pack as P
     original = P.PackWriter.append
     def then_kill(self, *args):
@@ -273,14 +293,14 @@ def test_from_a_script_without_a_main_guard(raw, whole, tmp_path):
     assert content(tmp_path/'pack') == whole
 
 
-def test_workers_import_neither_torch_nor_pandas_extras(raw):
+def test_workers_start_light():
     code = 'import sys, asl_nb.pack; print([m for m in ("torch", "mediapipe", "cv2", "matplotlib") if m in sys.modules])'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == '[]', done.stdout + done.stderr
 
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path):
-    "Ten times the clips (the same files, named again) in the same memory; and clips of 10,000 frames."
+    "Ten times the clips (the same files, named again) in the same memory."
     corpus = write_corpus(clips(40, lo=20, hi=60), tmp_path/'raw')
     def peak(times, rows='union'):
         root = tmp_path/f'raw{times}'
