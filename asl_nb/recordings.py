@@ -32,7 +32,7 @@ class CorpusError(AslNbError, ValueError):
 
 @dataclass(eq=False, repr=False)
 class Recording:
-    "One clip: where the 543 landmarks are in each of `T` frames. What was not seen is NaN, never 0."
+    "One clip: where 543 landmarks are in each of `T` frames. What was not seen is NaN, never 0."
     xyz: np.ndarray               # (T, 543, 3) x and y in image fractions, z as MediaPipe gives it
     frame: np.ndarray|None = None # (T,) frame numbers of the raw video, rising; None = 0…T−1
     fps: float|None = None        # frames a second, when known
@@ -120,7 +120,7 @@ def to_table(
 ) -> pa.Table: # seven columns, 543 rows a frame; NaN becomes null
     "A recording as the table of an asl-signs file: the same columns, types and nulls."
     T = len(rec)
-    small = -2**15 <= rec.frame[0] and rec.frame[-1] < 2**15 # else a longer video than int16 can count
+    small = -2**15 <= rec.frame[0] and rec.frame[-1] < 2**15 # int16, as in genuine files
     number = pa.array(rec.frame).cast(pa.string()).take(pa.array(np.repeat(np.arange(T), N_ROWS)))
     return pa.table({
         'frame': np.repeat(rec.frame.astype(np.int16 if small else np.int64), N_ROWS),
@@ -136,29 +136,25 @@ def write_recording(
     path # the parquet file to make; folders above it are made too
 ) -> Path: # the file
     "Store a recording as an asl-signs parquet, whole or not at all. Raises `WriteError`."
-    with atomic_path(path) as new:    # coordinates hardly repeat: a dictionary of them would only cost time
-        pq.write_table(to_table(rec), new, compression='snappy', use_dictionary=list(_REPEATED))
+    with atomic_path(path) as new: # coordinates hardly repeat: a dictionary of them costs time
+        pq.write_table(to_table(rec), new, use_dictionary=['frame', 'type', 'landmark_index'])
     return Path(path)
-
-_REPEATED = ('frame', 'type', 'landmark_index')
 
 # %% ../nbs/11_recordings.ipynb #ecbc965a
 def _buffer(source):
-    "What is in a path, bytes, an arrow buffer or an open file; `RecordingError` if it is no parquet."
+    "What is in a path, bytes, arrow buffer or open file; `RecordingError` if it is no parquet."
     if isinstance(source, (str, os.PathLike)):
         try: source = Path(source).read_bytes()
         except OSError as e: raise RecordingError(f'cannot be read: {e.strerror}') from None
     elif hasattr(source, 'read'): source = source.read()
     head, tail = bytes(source[:4]), bytes(source[-4:])
     if not head: raise RecordingError('is empty (0 bytes)')
-    if head != b'PAR1':
-        raise RecordingError(f"is not a parquet file: it begins with {head!r}, not b'PAR1'")
+    if head != b'PAR1': raise RecordingError(f'is not a parquet file: it begins with {head!r}')
     if tail != b'PAR1' or len(source) < 12:
         raise RecordingError('is a truncated parquet file: its end, where the table of contents '
                              'lies, is missing; copy or download it again')
     return source if isinstance(source, pa.Buffer) else pa.py_buffer(source)
 
-# %% ../nbs/11_recordings.ipynb #d85dc460
 def _table(file, columns):
     "The wanted columns, decoded: at least one frame, and whole frames only."
     table = file.read(columns=columns, use_threads=False)
@@ -172,6 +168,7 @@ def _table(file, columns):
                                   f'left over; every frame has all {N_ROWS} rows')
     return table
 
+# %% ../nbs/11_recordings.ipynb #c9143b11
 def _numbers(table, name, right_type, what):
     "A column of numbers as (T, 543); null becomes NaN where there may be any."
     col = table.column(name)
@@ -180,21 +177,6 @@ def _numbers(table, name, right_type, what):
                              f'{col.null_count} missing')
     return col.to_numpy().reshape(-1, N_ROWS)
 
-# %% ../nbs/11_recordings.ipynb #2d0d18de
-@cache
-def _order(n):
-    "The columns `type` and `landmark_index` of n frames, as arrow decodes them."
-    types = pa.DictionaryArray.from_arrays(np.tile(_TYPE.astype(np.int32), n), list(_NAMES))
-    return types, pa.array(np.tile(_INDEX, n))
-
-def _in_order(table):
-    "Whether every frame is the 543 rows in their one order, stored as usual."
-    frames = 1 << (table.num_rows//N_ROWS - 1).bit_length() # few sizes, each made once
-    return frames <= 1024 and all(
-        table.column(name).equals(pa.chunked_array([a.slice(0, table.num_rows)]))
-        for name, a in zip(('type', 'landmark_index'), _order(frames)))
-
-# %% ../nbs/11_recordings.ipynb #c9143b11
 def _parts_of_rows(table):
     "The column `type` as (T, 543) numbers of the four parts, or a `RecordingError`."
     col = table.column('type')
@@ -211,6 +193,19 @@ def _parts_of_rows(table):
     return codes[col.indices.to_numpy()].reshape(-1, N_ROWS)
 
 # %% ../nbs/11_recordings.ipynb #029287b9
+@cache
+def _order(n):
+    "The columns `type` and `landmark_index` of n frames, as arrow decodes them."
+    types = pa.DictionaryArray.from_arrays(np.tile(_TYPE.astype(np.int32), n), list(_NAMES))
+    return types, pa.array(np.tile(_INDEX, n))
+
+def _in_order(table):
+    "Whether every frame is the 543 rows in their one order, stored as usual."
+    frames = 1 << (table.num_rows//N_ROWS - 1).bit_length() # few sizes, each made once
+    return frames <= 1024 and all(
+        table.column(name).equals(pa.chunked_array([a.slice(0, table.num_rows)]))
+        for name, a in zip(('type', 'landmark_index'), _order(frames)))
+
 def _check_order(table):
     "`RecordingError` that names the first row out of place; none if only the storage is unusual."
     part = _parts_of_rows(table)
@@ -260,8 +255,9 @@ def read_landmarks(
     if not dims or set(dims) - set('xyz') or len(set(dims)) != len(dims):
         raise RecordingError(f"dims = {dims!r}: expected some of 'x', 'y', 'z', such as 'xy'")
     if rows is not None: rows = subset(rows)
-    if name is None: name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else 'this recording'
-    columns = ['frame', *(('type', 'landmark_index') if check else ()), *dims]
+    if name is None and isinstance(source, (str, os.PathLike)): name = os.fspath(source)
+    name, columns = name or 'this recording', [*dims, 'frame']
+    if check: columns += ['type', 'landmark_index']
     try:
         file = pq.ParquetFile(pa.BufferReader(_buffer(source)), read_dictionary=['type'])
         table = _table(file, columns)
@@ -272,8 +268,7 @@ def read_landmarks(
 
 # %% ../nbs/11_recordings.ipynb #47832435
 def read_recording(
-    path, # asl-signs parquet: path, bytes, buffer or open file
-    **meta # `fps`, `sign`, `signer`, `source` of the recording
+    path, **meta # asl-signs parquet as for `read_landmarks`; `fps`, `sign`, `signer`, `source`
 ) -> Recording:
     "Read one asl-signs parquet file. Raises `RecordingError`, which names the file."
     if isinstance(path, (str, os.PathLike)): meta.setdefault('source', os.fspath(path))
@@ -287,7 +282,7 @@ _NEEDED = ('path', 'participant_id', 'sequence_id', 'sign')
 class Corpus:
     "Many recordings: a folder, a table with a row for each, and the numbers of the signs."
     root: Path          # the paths of the table start here
-    table: pd.DataFrame # path, participant_id (str), sequence_id (int64), sign; more columns may follow
+    table: pd.DataFrame # path, participant_id (str), sequence_id (int64), sign; more may follow
     signs: dict         # sign → class index, 0…n−1
 
     def __post_init__(self):
@@ -301,18 +296,13 @@ class Corpus:
     def __iter__(self): return (self[i] for i in range(len(self)))
 
 # %% ../nbs/11_recordings.ipynb #dc8244ae
-def _few(items, n=3):
-    "The first few of many, for an error message."
-    items = list(map(str, items))
-    return ', '.join(items[:n]) + (f' and {len(items) - n:,} more' if len(items) > n else '')
-
 def _check_signs(signs):
     "A map of signs whose indices are 0…n−1, in that order, or a `CorpusError`."
     if not isinstance(signs, dict) or not signs:
         raise CorpusError(f'a map of signs is {{sign: index}}, this is {str(signs)[:40]!r}')
     by_index = {}
     for s, i in signs.items():
-        if type(i) is not int: raise CorpusError(f'sign {s!r} has the index {i!r}: not a whole number')
+        if type(i) is not int: raise CorpusError(f'sign {s!r} has index {i!r}: no whole number')
         if i in by_index:
             raise CorpusError(f'the signs {by_index[i]!r} and {s!r} have the same index {i}')
         by_index[i] = s
@@ -325,8 +315,8 @@ def _check_signs(signs):
 def _check_table(table):
     "The table with text for names and int64 for sequence ids, or a `CorpusError`."
     absent = [c for c in _NEEDED if c not in table.columns]
-    if absent: raise CorpusError(f'no column {", ".join(map(repr, absent))}; there are '
-                                 f'{", ".join(map(str, table.columns))}; needed: {", ".join(_NEEDED)}')
+    if absent: raise CorpusError(f'no column {", ".join(map(repr, absent))}; needed: '
+                                 f'{", ".join(_NEEDED)}; given: {", ".join(table.columns)}')
     if not len(table): raise CorpusError('there is no clip in the table')
     table = table.reset_index(drop=True)
     for c in ('path', 'participant_id', 'sign'):
@@ -343,11 +333,16 @@ def _check_table(table):
     return table
 
 # %% ../nbs/11_recordings.ipynb #a4895308
+def _few(items, n=3):
+    "The first few of many, for an error message."
+    items = list(map(str, items))
+    return ', '.join(items[:n]) + (f' and {len(items) - n:,} more' if len(items) > n else '')
+
 def _check_paths(paths):
     "`CorpusError` for a path that is absolute or leaves the corpus by way of '..'."
     paths = paths.str.replace('\\', '/', regex=False)
     bad = paths[paths.str.startswith('/') | paths.str.contains(r'^[A-Za-z]:')]
-    if len(bad): raise CorpusError(f'path {_few(bad)} is absolute; paths start in the corpus folder')
+    if len(bad): raise CorpusError(f'path {_few(bad)} is absolute; paths start in the folder')
     dotted = paths[paths.str.contains('..', regex=False)]
     bad = [p for p in dotted if posixpath.normpath(p).split('/')[0] == '..']
     if bad: raise CorpusError(f"path {_few(bad)} leaves the corpus folder by way of '..'")
@@ -394,10 +389,12 @@ def read(
     "Open a corpus. Raises `CorpusError`."
     root = Path(root)
     try: # a sign may well be called "none" or "null": nothing is read as missing
-        corpus = cls(root, pd.read_csv(root/csv, dtype=str, keep_default_na=False), _read_signs(root/signs))
+        table = pd.read_csv(root/csv, dtype=str, keep_default_na=False)
+        corpus = cls(root, table, _read_signs(root/signs))
     except CorpusError as e: raise CorpusError(f'{root/csv}: {e}') from None
     except (OSError, ValueError) as e:
-        raise CorpusError(f'{root/csv} cannot be read: {getattr(e, "strerror", None) or e}') from None
+        why = getattr(e, 'strerror', None) or e
+        raise CorpusError(f'{root/csv} cannot be read: {why}') from None
     return _all_there(corpus) if check_files else corpus
 
 @patch
@@ -422,7 +419,8 @@ def subset(self:Corpus, mask # (N,) bool, or row numbers
     mask = np.asarray(mask)
     if mask.dtype == bool and len(mask) != len(self):
         raise CorpusError(f'a mask of {len(mask)} for a corpus of {len(self)} clips')
-    return Corpus(self.root, self.table.iloc[np.flatnonzero(mask) if mask.dtype == bool else mask], self.signs)
+    rows = np.flatnonzero(mask) if mask.dtype == bool else mask
+    return Corpus(self.root, self.table.iloc[rows], self.signs)
 
 @patch
 def __repr__(self:Corpus):
@@ -469,10 +467,10 @@ def write_corpus(
     signs=None, # sign → class index, or the signs in order; None = those that occur, sorted
     overwrite:bool=False # replace what is there, at the very end
 ) -> Corpus:
-    "Store recordings in the layout of asl-signs, all or nothing. Raises `CorpusError`, `WriteError`."
+    "Recordings in the layout of asl-signs, all or nothing. Raises `CorpusError`, `WriteError`."
     root = _fresh(root, overwrite)
     with atomic_path(root) as new:
-        clips = [_write_clip(r, new, i) for i, r in enumerate(progress(recordings, 'writing clips'))]
+        clips = [_write_clip(r, new, i) for i, r in enumerate(progress(recordings, 'writing'))]
         table = pd.DataFrame(clips, columns=list(_NEEDED))
         if signs is None: signs = sorted(set(table.sign))
         if not isinstance(signs, dict): signs = {s: i for i, s in enumerate(signs)}
@@ -535,7 +533,7 @@ def _frame_files(take):
     odd = next((f for f in files if not f.stem.isdecimal()), None)
     if odd: raise RecordingError(f'{odd}: a frame is named by its number, such as 0.npy')
     by_number = {int(f.stem): f for f in files}
-    if len(by_number) < len(files): raise RecordingError(f'{take}: a number twice, as in 1.npy, 01.npy')
+    if len(by_number) < len(files): raise RecordingError(f'{take}: a number twice: 1.npy, 01.npy')
     numbers = range(min(by_number), max(by_number) + 1)
     gap = next((n for n in numbers if n not in by_number), None)
     if gap is not None: raise RecordingError(f'{take/f"{gap}.npy"}: this frame is missing')
@@ -561,12 +559,12 @@ def _read_take(take, sign, signer):
 def import_mp_data(
     folder, # MP_Data/<sign>/<take>/<frame>.npy
     out, # the corpus to make
-    signer:str='unknown', # who signs, which the layout does not say: import each person's folder by itself
+    signer:str='unknown', # who signs, which the layout does not say: import each person apart
     overwrite:bool=False # replace what is there, at the very end
 ) -> Corpus:
-    "Takes of a popular tutorial as a corpus, all or nothing. Raises `RecordingError`, `CorpusError`."
-    key = lambda p: (0, int(p.name), '') if p.name.isdecimal() else (1, 0, p.name) # 9 before 10
-    def folders(p): return sorted((f for f in p.iterdir() if f.is_dir() and f.name[0] != '.'), key=key)
+    "Takes of a popular tutorial as a corpus, all or nothing. Raises `RecordingError` and others."
+    def order(p): return (0, int(p.name), '') if p.name.isdecimal() else (1, 0, p.name)
+    def folders(p): return sorted((f for f in p.glob('[!.]*') if f.is_dir()), key=order)
     if not Path(folder).is_dir(): raise CorpusError(f'{folder} is not a folder')
     takes = [(t, s.name) for s in folders(Path(folder)) for t in folders(s)]
     if not takes: raise CorpusError(f'{folder} has no takes: expected <sign>/<take>/<frame>.npy')
