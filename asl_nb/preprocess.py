@@ -208,7 +208,8 @@ def of_interest(self: Seed96, x): return any_seen(x[:, :, self.left.start:self.r
 def full_precision(x):
     "A context in which matrix products keep the precision of `x`."
     kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if mixed else nullcontext()
 
 # %% ../nbs/15_preprocess.ipynb #840d5ce4
 @patch
