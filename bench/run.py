@@ -11,6 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
+REAL = os.environ.get('ASL_REAL_DATA') and str(Path(os.environ['ASL_REAL_DATA']).resolve())
 os.chdir(HERE.parent)
 STORE = HERE/'results.json'
 
@@ -39,7 +40,7 @@ def main():
     results = json.loads(STORE.read_text()) if STORE.exists() else {}
     for name in names:
         print(f'== {name}', flush=True)
-        rows = importlib.import_module(f'bench_{name}').run(os.environ.get('ASL_REAL_DATA'))
+        rows = importlib.import_module(f'bench_{name}').run(REAL)
         rows = [rows] if isinstance(rows, dict) else rows
         results[name] = dict(date=time.strftime('%Y-%m-%d'), machine=machine(), rows=rows)
         for r in rows: print(f'   {r["name"]}: {r["value"]} {r.get("unit", "")} (target {r.get("target") or "none"})', flush=True)

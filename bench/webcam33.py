@@ -20,11 +20,12 @@ WORK = ROOT/'out'/'webcam33'
 def recordings(real):
     "The takes as recordings: not seen is NaN."
     from asl_nb.recordings import Recording
-    z = np.load(real/'webcam33.npz', allow_pickle=False)
+    with np.load(real/'webcam33.npz', allow_pickle=False) as z: z = {k: z[k] for k in z}     # an npz unpacks anew at each look
+    signs, signers = z['classes'][z['y']], z['signers'][z['signer']]
     for k, (a, b) in enumerate(zip(z['offsets'][:-1], z['offsets'][1:])):
         q = z['q'][a:b]
-        xyz = np.where(q == z['missing'], np.float32('nan'), q.astype('float32') * z['scale']).astype('float32')
-        yield Recording(xyz, sign=str(z['classes'][z['y'][k]]), signer=str(z['signers'][z['signer'][k]]))
+        xyz = np.where(q == z['missing'], np.float32('nan'), q * z['scale'])
+        yield Recording(xyz, sign=str(signs[k]), signer=str(signers[k]))
 
 
 def make_pack(real):
@@ -59,7 +60,7 @@ def main():
     p.add_argument('--folds', nargs='+', default=None)
     a = p.parse_args()
     if not os.environ.get('ASL_REAL_DATA'): sys.exit('ASL_REAL_DATA is not set: name the folder that holds webcam33.npz')
-    real = Path(os.environ['ASL_REAL_DATA'])
+    real = Path(os.environ['ASL_REAL_DATA']).resolve()
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.metrics import accuracy_score, f1_score
     from asl_nb.trainer import evaluate, train

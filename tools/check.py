@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 ENV = os.environ | {'PATH': f'{BIN}{os.pathsep}{os.environ["PATH"]}', 'TF_CPP_MIN_LOG_LEVEL': '3', 'PYTHONHASHSEED': '0',
                     'ASL_NB_QUIET': '1'}
+if ENV.get('ASL_REAL_DATA'): ENV['ASL_REAL_DATA'] = str(Path(ENV['ASL_REAL_DATA']).resolve())   # notebooks run in nbs/
 CI = os.environ.get('CI') == 'true'
 passed, failed, skipped = [], [], []
 
@@ -88,7 +89,7 @@ def sidebar():
 
 
 def notebooks():
-    flags = (['slow'] if CI else []) + (['real'] if os.environ.get('ASL_REAL_DATA') else [])
+    flags = (['slow'] if CI else []) + (['real'] if ENV.get('ASL_REAL_DATA') else [])
     if 'real' not in flags: skipped.append('cells with real recordings: ASL_REAL_DATA is not set')
     if 'slow' not in flags: skipped.append('slow cells: CI is not true')
     names = [p.name for p in sorted((ROOT/'nbs').glob('*.ipynb'))]

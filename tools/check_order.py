@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Checks that a notebook imports only from notebooks with lower numbers, in whatever form the import is written.
+"""Checks that a notebook imports only from notebooks that come before it, in whatever form the import is written.
+
+The order is that of the file names: by number, and by the letters after it where two share a number.
 
 usage: check_order.py [NBS_FOLDER]
 
@@ -37,15 +39,14 @@ def imported(source, package=''):
 def breaches(nbs):
     "Pairs (notebook, module it may not import yet)."
     paths = [p for p in sorted(nbs.glob('*.ipynb')) if p.name[:2].isdigit()]
-    number = {}
+    place = {}
     for path in paths:
         found = next((m for c in code_cells(path) if (m := re.search(r'^#\|\s*default_exp\s+(\S+)', c, re.M))), None)
-        if found: number[found[1]] = int(path.name[:2])
+        if found: place[found[1]] = path.name
     for path in paths:
         if path.name.startswith('01_'): continue
-        own = int(path.name[:2])
         for module in {m for c in code_cells(path) for m in imported(c)}:
-            if number.get(module, 0) > own: yield path.name, module
+            if place.get(module, '') > path.name: yield path.name, module
 
 
 def main():
