@@ -47,7 +47,7 @@ def _lines(pack: Pack, which) -> pd.DataFrame:
     if which is None: return pack.index
     if isinstance(which, pd.DataFrame):
         if 'clip' not in which:
-            raise DatasetError('metadata_df should be a selection of pack.index, it has no column clip')
+            raise DatasetError('metadata_df should be a selection of pack.index: no column clip')
         which = which['clip']
     ids = np.asarray(which, dtype=np.int64).reshape(-1)
     if len(ids) and not (0 <= ids.min() and ids.max() < len(pack)):
@@ -55,7 +55,6 @@ def _lines(pack: Pack, which) -> pd.DataFrame:
                            f'the pack has {len(pack)} clips')
     return pack.index.iloc[ids]
 
-# %% ../nbs/17_dataset.ipynb #4eb2a400
 def _columns(pack: Pack, rows, dims: str) -> tuple[np.ndarray, np.ndarray]:
     "The rows (L,) and where their coordinates lie in a flattened frame, (L·C,). `DatasetError`."
     have = ''.join(pack.dims)
@@ -71,7 +70,7 @@ class ASL_DATASET(Dataset):
     def __init__(self,
         pack: Pack | str | Path,           # a pack or its folder
         metadata_df=None,                  # lines of `pack.index`, or clip ids; None = all
-        rows: str | Sequence[int] | None = 'seed96', # subset, or a frontend's rows; None = the pack's
+        rows: str | Sequence[int] | None = 'seed96', # subset, or frontend's rows; None = all packed
         dims: str = 'xy',                  # coordinates, of those packed
         transform: Callable | None = None, # (T, L, C) tensor → tensor, for each clip; slow
         max_seq_length: int | None = None, # longer clips are thinned evenly to so many frames
@@ -120,9 +119,8 @@ def lengths(self: ASL_DATASET) -> np.ndarray:
 def _read(self: ASL_DATASET, i: int, out: np.ndarray) -> None:
     "Clip `i` into `out` (T, L·C); when it has more frames than `out`, evenly thinned."
     start, n = self.offset[i], self.frames[i]
-    at = slice(start, start + n)
-    if n > len(out): at = start + np.linspace(0, n - 1, len(out)).round().astype(int)
-    np.take(self.flat[at], self.columns, axis=1, out=out, mode='clip')
+    at = slice(n) if n <= len(out) else np.linspace(0, n - 1, len(out)).round().astype(int)
+    np.take(self.flat[start:start + n][at], self.columns, axis=1, out=out, mode='clip')
 
 # %% ../nbs/17_dataset.ipynb #ceab3b0f
 @patch
@@ -146,6 +144,7 @@ def _transformed(self: ASL_DATASET, x: Tensor, n: np.ndarray) -> tuple[Tensor, n
     clips = [self.transform(c[:k]) for c, k in zip(x, n.tolist())]
     return pad_sequence(clips, True, float('nan')), np.array([len(c) for c in clips])
 
+# %% ../nbs/17_dataset.ipynb #e78f5ba4
 @patch
 def __getitem__(self: ASL_DATASET, i: int) -> tuple[Tensor, int]:
     "The landmarks (T, L, C) and the class number of the clip at position `i`."
@@ -229,6 +228,7 @@ def to_PT_DataLoader(
     if not (shuffle or bucket): return DataLoader(dataset, batch_size, **kw)
     return DataLoader(dataset, batch_sampler=sampler, **kw)
 
+# %% ../nbs/17_dataset.ipynb #7bdcb7d4
 def get_PT_Dataset(loader: DataLoader) -> Dataset:
     "The dataset behind a loader."
     return loader.dataset
@@ -264,7 +264,7 @@ def _split_by_size(index: pd.DataFrame, split: str, sizes: tuple, seed: int) -> 
 
 # %% ../nbs/17_dataset.ipynb #26a76cfd
 class SignDataModule(LightningDataModule):
-    "The loaders of a pack under a split; only training is shuffled. `predict` gives the test clips."
+    "The loaders of a pack under a split; only training is shuffled; `predict` reads the test clips."
     def __init__(self,
         pack: Pack | str | Path,      # a pack or its folder
         rows='seed96',                # the frontend's rows, or a subset name
@@ -292,6 +292,7 @@ def _loader(self: SignDataModule, part: str, shuffle: bool, bucket: bool):
                                        persistent_workers=self.loading['num_workers'] > 0)
     return to_PT_DataLoader(ds, shuffle=shuffle, bucket=bucket, **kw) if len(ds) else []
 
+# %% ../nbs/17_dataset.ipynb #30db0b5c
 @patch
 def train_dataloader(self: SignDataModule): return self._loader('train', True, self.bucket)
 @patch

@@ -36,7 +36,7 @@ def _check_targets(logits: Tensor, targets: Tensor) -> None:
 
 # %% ../nbs/21_losses.ipynb #8595598e
 def _check_alpha(alpha: float | Tensor, logits: Tensor) -> Tensor:
-    "`alpha` as a tensor that broadcasts over (B,); raises `LossError` outside 0…1 or of another size."
+    "`alpha` as a tensor that broadcasts over (B,); `LossError` outside 0…1 or of another size."
     a = torch.as_tensor(alpha, device=logits.device).to(torch.float32)
     if a.ndim and tuple(a.shape) != (len(logits),):
         raise LossError(f'alpha should be a number or one per clip, shape ({len(logits)},), '

@@ -26,7 +26,7 @@ from .config import AslNbError, suggest
 # %% ../nbs/20_metrics.ipynb #6f1b26c2
 class Metric(str, Enum):
     "What can be logged: the seed's six names and three more."
-    Loss = 'Loss'                          # mean of the training loss; logged by the training module itself
+    Loss = 'Loss'                          # mean of the loss; the training module logs it
     Accuracy = 'Accuracy'                  # micro: the share of clips named right
     F1Score = 'F1Score'                    # macro: mean over signs, each counts the same
     Recall = 'Recall'                      # macro
@@ -36,7 +36,6 @@ class Metric(str, Enum):
     MacroAccuracy = 'MacroAccuracy'        # mean over the signs present of the share named right
     CalibrationError = 'CalibrationError'  # expected calibration error, 15 bins
 
-# %% ../nbs/20_metrics.ipynb #78565589
 class MetricError(AslNbError, ValueError):
     "Predictions, labels or names from which no metric can be computed."
 
@@ -45,7 +44,6 @@ def _as_tensor(a) -> Tensor:
     "`a` (array, list, tensor) as a tensor without gradient."
     return (a if isinstance(a, Tensor) else torch.as_tensor(np.asarray(a))).detach()
 
-# %% ../nbs/20_metrics.ipynb #888b7766
 def _check_shapes(logits: Tensor, y: Tensor, n_classes: int | None) -> None:
     "Raise `MetricError` unless `logits` are (N, C), `y` (N,) integers, N ≥ 1, C = `n_classes`."
     if logits.ndim != 2 or tuple(y.shape) != (len(logits),):
@@ -100,9 +98,8 @@ class PresentAUROC(MulticlassAUROC):
         counts = dim_zero_cat(self.target).bincount(minlength=self.num_classes)
         return each[(counts > 0) & (counts < counts.sum())].mean()
 
-# %% ../nbs/20_metrics.ipynb #910080a0
 class PresentAccuracy(MulticlassRecall):
-    "Share named right, macro over the classes that occur in the labels; what 'balanced accuracy' means."
+    "Share named right, mean over the classes that occur in the labels ('balanced accuracy')."
     def __init__(self, num_classes: int):
         super().__init__(num_classes, average='none', validate_args=False)
 
@@ -122,41 +119,42 @@ METRICS = {
     Metric.MacroAccuracy: PresentAccuracy,
     Metric.CalibrationError: lambda c: MulticlassCalibrationError(c, validate_args=False)}
 
-# %% ../nbs/20_metrics.ipynb #fbea6b00
 class SignMetrics(MetricCollection):
     "A `MetricCollection` that takes logits (B, C) and labels (B,), and checks them."
     def __init__(self, metrics: dict, n_classes: int, **kw):
         super().__init__(metrics, **kw)
         self.n_classes = n_classes
 
-    def update(self, logits, y) -> None: super().update(*probabilities(logits, y, self.n_classes))
+    def update(self, logits, y) -> None:
+        super().update(*probabilities(logits, y, self.n_classes))
 
-    def forward(self, logits, y) -> dict: return super().forward(*probabilities(logits, y, self.n_classes))
+    def forward(self, logits, y) -> dict:
+        return super().forward(*probabilities(logits, y, self.n_classes))
 
 # %% ../nbs/20_metrics.ipynb #1204d514
 def build_metrics(
     n_classes: int,                                        # C, outputs of the model
-    names: Sequence[str] = ('Accuracy', 'F1Score', 'Recall', 'Precision'),  # of `Metric`; the seed's
+    names: Sequence[str] = ('Accuracy', 'F1Score', 'Recall', 'Precision'),  # the seed's
     prefix: str = '',                                      # put before each name: 'val/'
 ) -> SignMetrics:
     "The metrics called `names`, to be updated with (logits, y). Raises `MetricError`."
     if n_classes < 2: raise MetricError(f'at least 2 signs are needed, got n_classes={n_classes}')
     known = [m.value for m in Metric]
     for name in names:
-        if name not in known: raise MetricError(f'there is no metric {name!r} among {", ".join(known)}'
-                                                + suggest(str(name), known))
+        if name not in known:
+            raise MetricError(f'there is no metric {name!r} among {", ".join(known)}'
+                              + suggest(str(name), known))
     chosen = [Metric(n) for n in names if n != Metric.Loss]
     return SignMetrics({m.value: METRICS[m](n_classes) for m in chosen}, n_classes, prefix=prefix)
 
 # %% ../nbs/20_metrics.ipynb #d54b5b4f
 def _sign_names(signs: Mapping[str, int] | Sequence[str] | None, n_classes: int) -> list[str]:
-    "Names by class number; numbers as names without `signs`. Raises `MetricError` when sizes differ."
+    "Names by class number, numbers without `signs`. Raises `MetricError` when sizes differ."
     if signs is None: return [str(c) for c in range(n_classes)]
     if len(signs) != n_classes:
         raise MetricError(f'the label map has {len(signs)} signs, the model {n_classes} outputs')
     return list(map(str, sorted(signs, key=signs.get) if isinstance(signs, Mapping) else signs))
 
-# %% ../nbs/20_metrics.ipynb #9989646e
 def confusion_table(
     logits,      # (N, C) scores
     y,           # (N,) right class numbers
@@ -196,7 +194,7 @@ def top_confusions(
     signs=None,   # {name: class number} or names in order
     n: int = 10,  # how many lines at most
 ) -> pd.DataFrame:
-    "The `n` most frequent mistakes: sign, named, clips, share of the sign's clips. Raises `MetricError`."
+    "The `n` most frequent mistakes, with the share of the sign's clips. Raises `MetricError`."
     counts = confusion_table(logits, y, signs)
     total = counts.sum(axis=1)
     pairs = counts.where(~np.eye(len(counts), dtype=bool), 0).stack().rename('clips').reset_index()
@@ -225,7 +223,6 @@ def plot_confusions(
     ax.figure.colorbar(image, ax=ax, shrink=.8, label="share of the sign's clips")
     return ax
 
-# %% ../nbs/20_metrics.ipynb #c76f7b6f
 def _write_shares(ax, share: pd.DataFrame) -> None:
     "Write each share of at least .05 into its field, light on dark."
     for (i, j), v in np.ndenumerate(share.to_numpy()):
@@ -238,7 +235,7 @@ def per_signer(
     y,       # (N,) right class numbers
     signer,  # (N,) who signed, names or numbers
 ) -> pd.DataFrame:
-    "A line per signer, worst first: clips, accuracy with 95 % interval low–high, top5. Raises `MetricError`."
+    "A line per signer, worst first; low–high is the 95 % interval. Raises `MetricError`."
     from scipy.stats import binomtest
     probs, y = probabilities(logits, y)
     who = np.asarray(signer.cpu() if isinstance(signer, Tensor) else signer)
@@ -252,12 +249,12 @@ def per_signer(
     table.insert(3, 'high', [c.high for c in ci])
     return table.sort_values('accuracy', kind='stable')
 
-# %% ../nbs/20_metrics.ipynb #35052de6
+# %% ../nbs/20_metrics.ipynb #722c5d9d
 def plot_per_signer(
     table: pd.DataFrame,  # from `per_signer`
     ax=None,              # matplotlib axes to draw into; None makes a figure
 ):
-    "A bar a signer with its interval, worst at the top, the mean over clips dashed. Returns the axes."
+    "A bar a signer with its interval, worst on top, the mean of all clips dashed. Returns axes."
     import matplotlib.pyplot as plt
     ax = ax or plt.subplots(figsize=(5.5, max(1.6, .32 * len(table) + .8)))[1]
     at = np.arange(len(table))
@@ -279,13 +276,14 @@ def calibration(
     y,                 # (N,) right class numbers
     n_bins: int = 15,  # groups of equal width between 0 and 1; 15 as in Guo et al. 2017
 ) -> tuple[float, pd.DataFrame]:
-    "The expected calibration error and a line per bin: low, high, clips, confidence, accuracy, gap."
+    "The expected calibration error, and its bins with clips, confidence, accuracy and gap."
     if n_bins < 1: raise MetricError(f'n_bins should be at least 1, got {n_bins}')
     probs, y = probabilities(logits, y)
     confidence, named = probs.cpu().max(1)
     edges = torch.linspace(0, 1, n_bins + 1)
     bins = pd.DataFrame({'bin': (torch.bucketize(confidence, edges, right=True) - 1).numpy(),
-                         'confidence': confidence.double().numpy(), 'hit': (named == y.cpu()).numpy()})
+                         'confidence': confidence.double().numpy(),
+                         'hit': (named == y.cpu()).numpy()})
     table = bins.groupby('bin').agg(clips=('hit', 'size'), confidence=('confidence', 'mean'),
                                     accuracy=('hit', 'mean')).reindex(range(n_bins))
     table.clips = table.clips.fillna(0).astype(int)
@@ -299,7 +297,7 @@ def plot_reliability(
     bins: pd.DataFrame,  # from `calibration`
     ax=None,             # matplotlib axes to draw into; None makes a figure
 ):
-    "Accuracy against confidence; the gap in red, a dot's size the share of clips. Returns the axes."
+    "Accuracy against confidence; gaps in red, a dot's size is the share of clips. Returns axes."
     import matplotlib.pyplot as plt
     ax = ax or plt.subplots(figsize=(3.8, 3.6))[1]
     b = bins[bins.clips > 0]
@@ -309,8 +307,8 @@ def plot_reliability(
     ax.bar(b.low, b.gap, width, bottom=b.accuracy, align='edge', color='#c44e52', alpha=.35,
            edgecolor='white', label=f'gap, mean {ece:.3f} (ECE)')
     ax.plot([0, 1], [0, 1], '--', lw=1, color='#555555')
-    ax.scatter(b.confidence, b.accuracy, s=8 + 250 * b.clips / b.clips.sum(), color='#2f4b7c', zorder=3,
-               clip_on=False)
+    ax.scatter(b.confidence, b.accuracy, s=8 + 250 * b.clips / b.clips.sum(), color='#2f4b7c',
+               zorder=3, clip_on=False)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel='confidence', ylabel='accuracy', aspect='equal')
     ax.spines[['top', 'right']].set_visible(False)
     ax.legend(frameon=False, loc='upper left', fontsize=8)
@@ -323,16 +321,18 @@ def summarise(
     signer=None,  # (N,) who signed; adds the worst and best signer
     signs=None,   # {name: class number} or names; adds the worst sign
 ) -> dict:
-    "Every metric by its `Metric` name (Loss: mean surprise), clips and extremes. Raises `MetricError`."
+    "Every metric by name (Loss: mean surprise), clips, worst and best. Raises `MetricError`."
     probs, y = probabilities(logits, y)
     metrics = build_metrics(probs.shape[1], [m.value for m in Metric]).to(probs.device)
     metrics.update(logits, y)
     loss = torch.nn.functional.cross_entropy(_as_tensor(logits).float(), y)
-    out = {'clips': len(y), 'Loss': float(loss), **{k: float(v) for k, v in metrics.compute().items()}}
+    out = {'clips': len(y), 'Loss': float(loss)}
+    out |= {k: float(v) for k, v in metrics.compute().items()}
     if signer is not None:
         people = per_signer(logits, y, signer).accuracy
-        out.update(signers=len(people), worst_signer=str(people.index[0]), best_signer=str(people.index[-1]),
-                   WorstSignerAccuracy=float(people.iloc[0]), BestSignerAccuracy=float(people.iloc[-1]))
+        out.update(signers=len(people), worst_signer=str(people.index[0]),
+                   best_signer=str(people.index[-1]), WorstSignerAccuracy=float(people.iloc[0]),
+                   BestSignerAccuracy=float(people.iloc[-1]))
     if signs is not None:
         worst = per_sign(logits, y, signs).accuracy
         out.update(worst_sign=str(worst.index[0]), WorstSignAccuracy=float(worst.iloc[0]))

@@ -37,7 +37,7 @@ class Split:
     test: np.ndarray    # (n,) clip ids for the number that is reported
     kind: str           # 'signer-independent', or 'leaky': a signer may be on both sides
     method: dict        # how it was made: {'by': 'fold', 'fold': 0, …}
-    parts: dict         # of each part: clips, signers, signs, unseen (signs without a training clip)
+    parts: dict         # of each: clips, signers, signs, unseen (signs without a training clip)
 
     def __getitem__(self, part: str) -> np.ndarray: return getattr(self, part)
 
@@ -79,8 +79,8 @@ def describe(self: Split) -> str:
     lines = [f'{self.kind}, by {self.method["by"]}' + f' ({how})' * bool(how)]
     for name in SPLIT_PARTS:
         p, people = self.parts[name], self.parts[name]['signers']
-        lines.append(f'  {name:5} {p["clips"]:>7,} clips  {p["signs"]:>4} signs  {len(people):>3} '
-                     f'by {", ".join(people[:6])}{" …" * (len(people) > 6)}')
+        lines.append(f'  {name:5} {p["clips"]:>7,} clips {p["signs"]:>4} signs   signers: '
+                     f'{len(people)} ({", ".join(people[:6])}{" …" * (len(people) > 6)})')
     if self.kind == 'leaky': lines.append(LEAKY)
     for name in SPLIT_PARTS[1:]:
         if u := self.parts[name]['unseen']:
@@ -88,6 +88,7 @@ def describe(self: Split) -> str:
                          f'({", ".join(u[:5])}{" …" * (len(u) > 5)})')
     return '\n'.join(lines)
 
+# %% ../nbs/16_splits.ipynb #fcf6d496
 @patch
 def __repr__(self: Split) -> str: return self.describe()
 
@@ -136,6 +137,7 @@ def _known(names: Iterable, index: pd.DataFrame) -> list[str]:
                              f'{" …" * (len(have) > 8)}{suggest(n, have)}')
     return names
 
+# %% ../nbs/16_splits.ipynb #18fbb70f
 def _by_name(index: pd.DataFrame, test: list, valid: list) -> np.ndarray:
     "0, 1 or 2 (n,) for train, valid and test."
     return np.where(index.signer.isin(test), 2, np.where(index.signer.isin(valid), 1, 0))
@@ -175,8 +177,8 @@ def split_random(
     n_valid, n_test = (int(np.ceil(s * len(index) - 1e-9)) for s in sizes[1:])
     order, which = np.random.default_rng(seed).permutation(len(index)), np.zeros(len(index), int)
     which[order[:n_valid]], which[order[n_valid:n_valid + n_test]] = 1, 2
-    return _split(index, which, 'leaky',
-                  dict(by='random', **dict(zip(['train_size', 'valid_size', 'test_size'], sizes)), seed=seed))
+    how = dict(train_size=train_size, valid_size=valid_size, test_size=test_size, seed=seed)
+    return _split(index, which, 'leaky', dict(by='random', **how))
 
 # %% ../nbs/16_splits.ipynb #291c689d
 def make_split(
@@ -202,6 +204,7 @@ def to_dict(
     ids = {p: self[p].tolist() for p in SPLIT_PARTS} if clips else {}
     return dict(kind=self.kind, method=self.method, parts=self.parts, **ids)
 
+# %% ../nbs/16_splits.ipynb #d4e2dac8
 @patch(cls_method=True)
 def from_dict(
     cls: Split,
@@ -249,6 +252,7 @@ def save(self: Split, path: str | Path) -> Path:
     with atomic_path(Path(path)) as beside: beside.write_text(json.dumps(self.to_dict()))
     return Path(path)
 
+# %% ../nbs/16_splits.ipynb #3fa318a1
 @patch(cls_method=True)
 def load(cls: Split, path: str | Path) -> Split:
     "Read what `save` wrote. Raises `SplitError`."
