@@ -175,7 +175,9 @@ def _numbers(table, name, right_type, what):
     if not right_type(col.type) or (col.null_count and what != 'floats'):
         raise RecordingError(f'column {name!r} holds {what}, this is {col.type} with '
                              f'{col.null_count} missing')
-    return col.to_numpy().reshape(-1, N_ROWS)
+    return _whole(col).to_numpy(zero_copy_only=False).reshape(-1, N_ROWS)
+
+def _whole(col): return col.chunk(0) if col.num_chunks == 1 else col.combine_chunks()
 
 def _parts_of_rows(table):
     "The column `type` as (T, 543) numbers of the four parts, or a `RecordingError`."
@@ -183,7 +185,7 @@ def _parts_of_rows(table):
     if not pa.types.is_dictionary(col.type) or col.null_count:
         raise RecordingError(f"column 'type' holds names of parts, this is {col.type} with "
                              f'{col.null_count} missing')
-    col = col.chunk(0) if col.num_chunks == 1 else col.unify_dictionaries().combine_chunks()
+    col = _whole(col.unify_dictionaries())
     names = col.dictionary.to_pylist()
     bad = next((n for n in names if n not in _NAMES), None)
     if bad is not None:

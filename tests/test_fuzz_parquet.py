@@ -3,12 +3,14 @@
 Bytes are flipped, cut out, put in and zeroed at random places, seeded, so that a failure can be looked at again.
 It runs in a process of its own: were the decoder to crash or to run out of memory, the test would see it.
 """
-import os, resource, subprocess, sys
+import os, subprocess, sys
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+resource = pytest.importorskip('resource', reason='limits on memory exist on POSIX alone')
 
 from asl_nb.landmarks import N_ROWS
 from asl_nb.recordings import Recording, RecordingError, read_landmarks, to_table
@@ -31,7 +33,8 @@ def mutate(data, rng):
     data = bytearray(data)
     for _ in range(rng.integers(1, 5)):
         last = len(data) - 1
-        at = int(rng.integers(0, last) if rng.random() < .5 else rng.integers(max(0, last - 4000), last))
+        first = 0 if rng.random() < .5 else max(0, last - 4000)
+        at = int(rng.integers(first, last))
         match rng.integers(5):
             case 0: data[at] ^= 1 << int(rng.integers(8))
             case 1: data[at] = int(rng.integers(256))
@@ -49,19 +52,22 @@ def fuzz(seed, n, **kw):
         data = mutate(whole, rng)
         try:
             values, frame = read_landmarks(data, dims='xyz')
-            assert values.shape == (len(frame), N_ROWS, 3) and len(frame) and not np.isinf(values).any()
+            assert values.shape == (len(frame), N_ROWS, 3) and len(frame)
+            assert not np.isinf(values).any()
             read += 1
         except RecordingError as e: assert str(e).startswith('this recording: '), str(e)
-        except BaseException as e: raise AssertionError(f'seed {seed}, mutation {i}: {type(e).__name__}: {e}') from e
+        except BaseException as e:
+            raise AssertionError(f'seed {seed}, mutation {i}: {type(e).__name__}: {e}') from e
     return read, n - read
 
 
-@pytest.mark.parametrize('seed,kw', [(0, {}), (1, dict(use_dictionary=False)), (2, dict(row_group_size=N_ROWS))])
+@pytest.mark.parametrize('seed,kw', [
+    (0, {}), (1, dict(use_dictionary=False)), (2, dict(row_group_size=N_ROWS))])
 def test_damaged_files(seed, kw):
     code = f'import test_fuzz_parquet as t; print(*t.fuzz({seed}, {N}, **{kw!r}))'
-    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (8 << 30,) * 2)     # a lying file must not eat the machine
-    run = subprocess.run([sys.executable, '-c', code], cwd=os.path.dirname(__file__), preexec_fn=limit,
-                         capture_output=True, text=True, timeout=300)
+    def limit(): resource.setrlimit(resource.RLIMIT_AS, (8 << 30,) * 2)   # 8 GB for a lying file
+    run = subprocess.run([sys.executable, '-c', code], cwd=os.path.dirname(__file__) or '.',
+                         preexec_fn=limit, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, f'exit status {run.returncode}\n{run.stderr[-2000:]}'
     read, refused = map(int, run.stdout.split())
     assert refused > N // 3 and read + refused == N
