@@ -21,7 +21,7 @@ CLIPS, BATCH = 120, 8
 # for a write, when half of it is written. Each call is printed when `die` is negative.
 CHILD = textwrap.dedent('''
     import contextlib, os, signal, sys
-    import asl_nb.pack as P
+    import asl_nb.journal as J, asl_nb.pack as P
     raw, out, workers, batch, die = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
     calls = 0
     def mortal(f, name, half=False):
@@ -34,14 +34,14 @@ CHILD = textwrap.dedent('''
                 os.kill(os.getpid(), signal.SIGKILL)
             return f(*args, **kw)
         return g
-    processes = P.worker_processes
+    processes = J.worker_processes
     @contextlib.contextmanager
     def ready(n):       # the packer works itself until workers are up: here they are up at once
         with processes(n) as links:
             for link in links: assert link.poll(60)
             yield links
-    P.worker_processes = ready
-    P._write = mortal(P._write, 'write', half=True)
+    J.worker_processes = ready
+    J.write_all = P.write_all = mortal(J.write_all, 'write', half=True)
     for name in ('fsync', 'replace'): setattr(os, name, mortal(getattr(os, name), name))
     P._new_file = mortal(P._new_file, 'new_file')
     P.shutil.rmtree = mortal(P.shutil.rmtree, 'rmtree')
@@ -79,14 +79,14 @@ def whole(raw):
 @pytest.fixture
 def workers_at_once(monkeypatch):
     "A packer works itself until its workers are up, which would leave them nothing of so small a corpus."
-    import asl_nb.pack as P
-    processes = P.worker_processes
+    import asl_nb.journal as J
+    processes = J.worker_processes
     @contextlib.contextmanager
     def ready(n):
         with processes(n) as links:
             for link in links: assert link.poll(60)
             yield links
-    monkeypatch.setattr(P, 'worker_processes', ready)
+    monkeypatch.setattr(J, 'worker_processes', ready)
 
 
 def content(folder):
@@ -188,14 +188,14 @@ def test_killed_while_overwriting(raw, whole, tmp_path):
 
 
 def test_finished_batches_are_not_done_again(raw, whole, tmp_path, monkeypatch):
-    import asl_nb.pack as P
+    import asl_nb.journal as J
     out, read = tmp_path/'pack', []
-    original = P.read_clip
+    original = J.read_clip
     def counted(path, *args):
         read.append(path)
         if len(read) == 70: raise KeyboardInterrupt
         return original(path, *args)
-    monkeypatch.setattr(P, 'read_clip', counted)
+    monkeypatch.setattr(J, 'read_clip', counted)
     with pytest.raises(KeyboardInterrupt):
         pack_corpus(raw, out, workers=1, batch_size=BATCH, show_progress=False)
     assert lines(journal(out)) == 1 + 69//BATCH
@@ -237,7 +237,7 @@ def test_two_packers_on_one_folder(raw, tmp_path):
     while lines(journal(out)) < 2: time.sleep(.005)
     child.send_signal(signal.SIGSTOP)
     try:
-        with pytest.raises(PackError, match='another process is packing into'):
+        with pytest.raises(PackError, match='another process is packing just now'):
             pack_corpus(raw, out, workers=1, show_progress=False)
     finally: child.send_signal(signal.SIGCONT)
     child.communicate(timeout=120)
@@ -270,12 +270,12 @@ def test_no_place_to_write(raw, tmp_path):
 
 
 def test_a_worker_that_dies(raw, whole, tmp_path, workers_at_once, monkeypatch):
-    import asl_nb.pack as P
-    original = P.PackWriter.append
+    from asl_nb.journal import PackWriter
+    original = PackWriter.append
     def then_kill(self, *args):
         original(self, *args)
         for p in psutil.Process().children(): p.kill()
-    monkeypatch.setattr(P.PackWriter, 'append', then_kill)
+    monkeypatch.setattr(PackWriter, 'append', then_kill)
     with pytest.raises(PackError, match='a worker process died.*call again'):
         pack_corpus(raw, tmp_path/'pack', workers=2, batch_size=4, show_progress=False)
     monkeypatch.undo()
