@@ -107,7 +107,8 @@ LOCATIONS = {    # side, down, out: from the face in eye distances, from the nec
     'neck': ('body', 0, -.12, .3), 'shoulder': ('body', .42, .02, .35),
     'far-shoulder': ('body', -.4, .05, .45), 'chest': ('body', 0, .3, .45),
     'heart': ('body', -.3, .3, .45), 'belly': ('body', .05, .6, .5),
-    'neutral': ('body', .3, .3, .9), 'high': ('body', .6, -.35, .75), 'side': ('body', .85, .25, .55)}
+    'neutral': ('body', .3, .3, .9), 'high': ('body', .6, -.35, .75),
+    'side': ('body', .85, .25, .55)}
 ORIENTATIONS = {    # where the fingers point, where the palm looks: side, down, out
     'palm-out': ((0, -1, .1), (0, 0, 1)), 'palm-in': ((-.5, -.85, 0), (0, 0, -1)),
     'palm-down': ((-.75, -.1, .65), (0, 1, .3)), 'palm-up': ((-.6, -.15, .75), (0, -1, -.4)),
@@ -545,6 +546,10 @@ _BROWS = [70, 63, 105, 66, 107, 55, 65, 52, 53, 46,
 _LIDS = {246: 7, 161: 163, 160: 144, 159: 145, 158: 153, 157: 154, 173: 155,    # upper: lower
          466: 249, 388: 390, 387: 373, 386: 374, 385: 380, 384: 381, 398: 382}
 
+_POSE_HEAD = [[1], [362], [386, 374], [263], [133], [159, 145], [33], [454], [234], [291], [61]]
+_LEGS = np.array([    # hip, knee, ankle, heel, toe of the left side
+    [.35, 1.45, .05], [.33, 2.6, .15], [.3, 3.6, .45], [.32, 3.75, .48], [.2, 3.9, .15]])
+
 @cache
 def _face_basis():
     "(468, 13): rest shape, open mouth, raised brows, shut eyes (x, y, z each), and 1."
@@ -587,7 +592,7 @@ def _heads(plan, view):
     "How to mix the face's basis in each frame: (F, 13, 3), image fractions."
     k, t, c = plan.key[plan.clip], plan.t, plan.clip
     eyes, long, neck = (v[c] for v in _columns(plan, 'eyes', 'face_long', 'neck'))
-    turn = [.05*(_wander(k, f'head {i}', t, 30) + normal(plan.key, f'head {i}')[c]) for i in range(3)]
+    turn = [.05*_wander(k, f'head {i}', t, 30) + .05*normal(k, f'head {i}') for i in range(3)]
     turn = _rotation(np.stack([turn[0] + .05, turn[1], turn[2] + view[2]], 1))*eyes[:, None, None]
     turn[:, 1] *= long[:, None]
     lean = -.02 + .05*normal(_crc(plan.signers), 'lean')[c]
@@ -599,10 +604,6 @@ def _heads(plan, view):
     middle = _project(view, body)*[1, 1, 0]    # MediaPipe's z of a face is counted from the face
     mixed = [turn, *(a[:, None, None]*turn for a in mix), middle]
     return np.concatenate(mixed, 1).astype(np.float32)
-
-_POSE_HEAD = [[1], [362], [386, 374], [263], [133], [159, 145], [33], [454], [234], [291], [61]]
-_LEGS = np.array([    # hip, knee, ankle, heel, toe of the left side
-    [.35, 1.45, .05], [.33, 2.6, .15], [.3, 3.6, .45], [.32, 3.75, .48], [.2, 3.9, .15]])
 
 def _pose(view, face, elbows, hands):
     "The pose (F, 33, 3) from face (image fractions) and arms (left, right; body coordinates)."
