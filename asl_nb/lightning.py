@@ -255,6 +255,7 @@ def lr_scheduler_step(self: LightningBaseModel, scheduler, metric) -> None:
     "Move the learning rate on, except where a validation metric decides."
     if not isinstance(scheduler, lr_scheduler.ReduceLROnPlateau): scheduler.step()
 
+# %% ../nbs/40_lightning.ipynb #3c53a58b
 @patch
 def configure_optimizers(self: LightningBaseModel):
     "The optimiser and schedule that the settings name. Raises `ConfigError`."
