@@ -167,8 +167,8 @@ def standardize(
     frames,       # (T, L, C) landmarks, NaN = not seen
 ) -> np.ndarray:  # same shape
     "Mean 0 and standard deviation 1 on each axis, over what was seen; NaN stays NaN."
-    frames = _floats(frames)
-    return centre_and_scale(frames, mean_of_seen(frames, (0, 1), empty=0.))
+    kind, frames = _floats(frames).dtype, np.asarray(frames, dtype=float)
+    return centre_and_scale(frames, mean_of_seen(frames, (0, 1), empty=0.)).astype(kind)
 
 # %% ../nbs/14_clips.ipynb #05c7ab3a
 def motion(
@@ -197,7 +197,8 @@ def canonical_right_hand(
 def seed96_features(x, size=32, max_gap=3) -> np.ndarray:
     "One clip (T, 96, 2) → (size, 192)."
     x = with_hands(fill_hands(_fitting(x, 'seed96'), max_gap))
-    return np.nan_to_num(standardize(resize(x, size))).reshape(size, -1)
+    y = standardize(resize(x.astype(float), size))
+    return np.nan_to_num(y).reshape(size, -1).astype(x.dtype)
 
 # %% ../nbs/14_clips.ipynb #da90ea61
 def _at(rows, row): return int(np.flatnonzero(subset(rows) == row)[0])
@@ -213,19 +214,19 @@ def seen_frames(x) -> np.ndarray:
 
 def winner118_features(x, max_len=384) -> np.ndarray:
     "One clip (T, 118, 2) → (n, 708): positions about the lip, differences by 1 and 2 frames."
-    x = seen_frames(_fitting(x, 'winner118'))
+    kind, x = _fitting(x, 'winner118').dtype, seen_frames(np.asarray(x, dtype=float))
     x = centre_and_scale(x, mean_of_seen(x[:, [LIP]], (0, 1), empty=.5))[:max_len]
     x = [a.reshape(len(x), -1) for a in (x, motion(x, 1), motion(x, 2))]
-    return np.nan_to_num(np.concatenate(x, 1))
+    return np.nan_to_num(np.concatenate(x, 1)).astype(kind)
 
 # %% ../nbs/14_clips.ipynb #ff26944e
 def body75_features(x, max_len=384) -> np.ndarray:
     "One clip (T, 75, 2) → (n, 534): points about the shoulders, hands about wrists, motion."
-    x = seen_frames(_fitting(x, 'body75'))
+    kind, x = _fitting(x, 'body75').dtype, seen_frames(np.asarray(x, dtype=float))
     left, right = x[:, [SHOULDERS[0]]], x[:, [SHOULDERS[1]]]
     width = mean_of_seen(np.sqrt(((left - right) ** 2).sum(-1, keepdims=True)), (0, 1), empty=.5)
     x = x - mean_of_seen((left + right) / 2, (0, 1), empty=.5)
     x = (x / np.where(width > NO_SPREAD, width, .5).astype(x.dtype))[:max_len]
     hands = [x[:, w:w + 21] - x[:, [w]] for w in WRISTS]
     x = [a.reshape(len(x), -1) for a in (x, *hands, motion(x, 1), motion(x, 2))]
-    return np.nan_to_num(np.concatenate(x, 1))
+    return np.nan_to_num(np.concatenate(x, 1)).astype(kind)

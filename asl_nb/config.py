@@ -197,12 +197,12 @@ class PathConfig(Section):
 @dataclass
 class DataConfig(Section):
     "What is read from a recording, how clips are split, and how batches are made."
-    columns_to_use: list[str] = setting(['x', 'y'], choices=['x', 'y', 'z']) # coordinates used
+    columns_to_use: list[str] = setting(['x', 'y'], choices=['x', 'y', 'z']) # the frontend's
     n_classes: int|None = setting(None, ge=2) # signs; None = as the sign map says (asl-signs: 250)
-    input_size: int = setting(32, ge=1)         # frames a clip is resized to (frontend `seed96`)
+    input_size: int = setting(32, ge=2)         # frames a clip is resized to (`size` of a frontend)
     max_sequences: int = setting(32, ge=1)      # frames kept of a clip (seed)
     min_sequences: int = setting(8, ge=0)       # fewer usable frames: a clip is marked as short
-    interpolate_missing: int = setting(3, ge=0) # longest gap in a hand that is filled, in frames
+    interpolate_missing: int = setting(3, ge=0) # longest gap filled, in frames (`max_gap`, likewise)
     skip_consecutive_zeros: int = setting(4, ge=0) # longer empty stretches mark a clip
     train_size: float = setting(.9, gt=0, le=1) # share of clips when `split` is random
     valid_size: float = setting(.05, ge=0, lt=1) # share for choosing the best epoch
@@ -245,7 +245,7 @@ def check(self:DataConfig):
 class FrontendConfig(Section):
     "Which landmarks the model sees and what is made of them."
     name: str = 'seed96'                     # 'seed96', 'winner118' or 'body75'
-    settings: dict = setting({})             # its own settings; checked by the frontend itself
+    settings: dict = setting({})             # its own; what is not said here, `data` says
 
 @dataclass
 class OptimizerConfig(Section):
