@@ -186,7 +186,6 @@ def registry() -> dict[str, str | type]:
     "Every model name there is, those that come with `asl_nb` and those that were registered."
     return _shipped() | REGISTRY
 
-# %% ../../nbs/31_models.base.ipynb #5a43fdc4
 def register(
     name: str,           # a new name
     branch: str | type,  # a Branch class, or 'module:Class'
