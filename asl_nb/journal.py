@@ -45,7 +45,7 @@ class Packed(NamedTuple):
 
 def read_clip(
     path:str, # parquet file of one clip
-    rows:np.ndarray, # (L,) which of the 543 rows to keep
+    rows, # (L,) which of the 543 rows to keep, by number or by the name of a subset
     dims:str='xy', # which of x, y, z
     dtype:str='float32' # or float16
 ): # `Packed`, and (T, L, C) or None
@@ -64,13 +64,13 @@ def _reason(e):
     "An error in one line, without the place where the corpus happens to lie."
     if isinstance(e, OSError) and e.strerror: return e.strerror
     text = str(e) if isinstance(e, AslNbError) else f'{type(e).__name__}: {e}'
-    return ' '.join(text.removeprefix('clip: ').split())
+    return ' '.join(text.removeprefix('clip: ').split()) or type(e).__name__
 
 # %% ../nbs/16_journal.ipynb #55949188
 def _as_stored(values, dtype):
     "Little-endian `dtype`; a value that does not fit is an error."
-    with np.errstate(over='ignore'):
-        res = values.astype(np.dtype(dtype).newbyteorder('<'), copy=False)
+    if dtype == 'float32': return values.astype('<f4', copy=False)
+    with np.errstate(over='ignore'): res = values.astype('<f2')
     if np.isinf(res).any(): raise RecordingError('a coordinate is too large for float16')
     return res
 
@@ -92,20 +92,20 @@ def missing_counts(
 # %% ../nbs/16_journal.ipynb #0f1166ab
 def pack_batch(
     paths:list, # files of the batch
-    rows:np.ndarray, # (L,) which of the 543 rows to keep
+    rows, # (L,) which of the 543 rows to keep, by number or by the name of a subset
     dims:str='xy', # which of x, y, z
     dtype:str='float32', # or float16
     chunk_bytes:int=16<<20 # hand over when there is this much; bounds the memory
 ): # yields list of `Packed`, (sum of T, L, C)
     "The clips of a batch in one chunk, or in several when they are long."
-    notes, arrays, size = [], [np.zeros((0, len(rows), len(dims)), dtype)], 0
+    notes, arrays, size = [], [np.zeros((0, len(subset(rows)), len(dims)), dtype)], 0
     for i, path in enumerate(paths, 1):
         note, values = read_clip(path, rows, dims, dtype)
         notes.append(note)
         if values is not None: arrays.append(values); size += values.nbytes
         if size < chunk_bytes and i < len(paths): continue
         chunk, frames = np.concatenate(arrays), np.array([len(a) for a in arrays[1:]], int)
-        counts = iter(missing_counts(chunk, frames, rows).tolist() if len(frames) else [])
+        counts = iter(missing_counts(chunk, frames, subset(rows)).tolist() if len(frames) else [])
         yield [n if n.reason else n._replace(missing=next(counts)) for n in notes], chunk
         notes, arrays, size = [], arrays[:1], 0
 
@@ -234,9 +234,9 @@ def __enter__(self:PackWriter):
     "Open, or begin, what is in the making."
     with self.writing():
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.folder)
-        self._files = [os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), 'r+b', buffering=0)
-                       for path in (self.data, self.log)]
+        self._lock, self._files = _lock(self.folder/'lock'), []
+        try: self._files += [_open(self.data), _open(self.log)]
+        except OSError: self.__exit__(); raise
     return self
 
 @patch
@@ -244,17 +244,22 @@ def __exit__(self:PackWriter, *error):
     for file in self._files: file.close()
     if self._lock is not None: os.close(self._lock)
 
-def _lock(folder):
-    "Hold a folder until the returned descriptor is closed; one process at a time can."
+# %% ../nbs/16_journal.ipynb #cf02177c
+def _lock(path):
+    "Hold a file until the returned descriptor is closed; one process at a time can."
     if os.name != 'posix': return None
     import fcntl
-    fd = os.open(folder, os.O_RDONLY)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     with suppress(BlockingIOError, FileNotFoundError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(fd), os.stat(folder)): return fd   # not just removed
+        if os.path.samestat(os.fstat(fd), os.stat(path)): return fd     # it was not just removed
     os.close(fd)
-    raise PackError(f'another process is packing just now, in {folder}: wait for it, or choose '
+    raise PackError(f'another process is packing just now, in {path.parent}: wait for it, or choose '
                     'another folder')
+
+def _open(path):
+    "A file to read and write at any place, without a buffer; made when it is not there."
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), 'r+b', buffering=0)
 
 # %% ../nbs/16_journal.ipynb #7c18d5f9
 @patch

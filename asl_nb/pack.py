@@ -226,7 +226,8 @@ def _read_header(path):
     if not path.is_dir(): raise PackError(f'there is no pack at {path}: {hint}')
     try: header = json.loads((path/'header.json').read_text(encoding='utf-8'))
     except (OSError, ValueError): header = None
-    if not isinstance(header, dict) or header.get('format') != FORMAT:
+    keys = {'version', 'rows', 'dims', 'dtype', 'signs', 'inputs', 'clips', 'frames', 'hash'}
+    if not isinstance(header, dict) or header.get('format') != FORMAT or keys - set(header):
         kind = ', but a corpus' if (path/'train.csv').exists() else ''
         raise PackError(f'{path} is not a pack{kind}: {hint}')
     if header['version'] > VERSION:
@@ -249,25 +250,25 @@ def pack_corpus(
     batch_size:int=64 # clips that a worker takes at once
 ) -> Pack:
     """The clips of a corpus as a pack, the same to the byte whatever `workers` and `batch_size`.
-    May be killed at any moment: the same call goes on from there. Raises `PackError`, `WriteError`."""
+    Killed at any moment, the same call goes on from there. Raises `PackError`, `WriteError`."""
     corpus, out = _clips(corpus, limit), Path(out).absolute()
     writer = PackWriter(out, pack_job(corpus, rows, dims, dtype))
     pack = None if overwrite and _is_ours(out) else _finished(writer, corpus, strict)
     if pack is None:
         workers = _workers(workers, len(corpus))
-        return _make(writer, corpus, strict, show_progress, batch_size, workers)
+        return _make(writer, corpus, rows, strict, show_progress, batch_size, workers)
     _say(f'{out.name} is complete, of the same clips and settings: nothing to do', show_progress)
     return pack
 
 # %% ../nbs/16_pack.ipynb #72464e04
-def _make(writer, corpus, strict, show, batch_size, workers):
+def _make(writer, corpus, rows, strict, show, batch_size, workers):
     "Go on from wherever the work stands, to the end."
     n, root, job = len(corpus), str(corpus.root.absolute()), writer.job
     paths = [os.path.join(root, p) for p in corpus.table.path]
     with writer, progress(total=n, desc='packing', **{} if show else dict(disable=True)) as bar:
         _say(writer.resume(paths), show)
         bar.update(writer.clips)
-        tasks = [(paths[i:i+batch_size], np.array(job['rows']), job['dims'], job['dtype'])
+        tasks = [(paths[i:i+batch_size], rows, job['dims'], job['dtype'])
                  for i in range(writer.clips, n, batch_size)]
         for notes, values in read_batches(tasks, min(workers, len(tasks))):
             if any(note.bytes < 0 for note in notes) and not corpus.root.is_dir():
