@@ -202,7 +202,7 @@ class DataConfig(Section):
     input_size: int = setting(32, ge=2)         # frames a clip is resized to (`size` of a frontend)
     max_sequences: int = setting(32, ge=1)      # frames kept of a clip (seed)
     min_sequences: int = setting(8, ge=0)       # fewer usable frames: a clip is marked as short
-    interpolate_missing: int = setting(3, ge=0) # longest gap filled, in frames (`max_gap`, likewise)
+    interpolate_missing: int = setting(3, ge=0) # longest gap filled, frames (its `max_gap`)
     skip_consecutive_zeros: int = setting(4, ge=0) # longer empty stretches mark a clip
     train_size: float = setting(.9, gt=0, le=1) # share of clips when `split` is random
     valid_size: float = setting(.05, ge=0, lt=1) # share for choosing the best epoch

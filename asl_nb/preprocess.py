@@ -54,7 +54,6 @@ def blank(x, mask):
     "`x` (B, T, L, C) with NaN in every frame that is not real (whatever it is, plus NaN is NaN)."
     return x + torch.where(mask, 0., float('nan')).to(x.dtype)[..., None, None]
 
-# %% ../nbs/15_preprocess.ipynb #98b07d39
 @patch
 def pick(self: Frontend, x, mask=None):
     "This frontend's rows and dimensions as floats; whatever stands in the padding becomes NaN."
@@ -126,7 +125,6 @@ def ones_where_seen(x):
     "1 where `x` is a number, 0 where it is NaN: sums of it count."
     return torch.nan_to_num(x * 0 + 1)
 
-# %% ../nbs/15_preprocess.ipynb #be4a97ed
 def _mean(x, empty, dim=(1, 2)):
     "`mean_of_seen` for a batch (B, T, L, C), over frames and points."
     n = ones_where_seen(x).sum(dim, keepdim=True)
@@ -211,7 +209,6 @@ def fill(self: Seed96, x):
     hands = fill_gaps(x[:, :, first:last], self.max_gap)
     return torch.cat([x[:, :, :first], hands, x[:, :, last:]], 2)
 
-# %% ../nbs/15_preprocess.ipynb #1b1ec1f4
 @patch
 def of_interest(self: Seed96, x): return any_seen(x[:, :, self.left.start:self.right.stop])
 

@@ -12,6 +12,7 @@ import json, os, posixpath, re, shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,9 @@ class Recording:
     def __post_init__(self):
         self.xyz = _as_xyz(self.xyz)
         self.frame = _as_frames(self.frame, len(self.xyz))
+        if self.sign is not None: self.sign = str(self.sign)
         if self.signer is not None: self.signer = str(self.signer)
+        if self.fps is not None: self.fps = _as_rate(self.fps)
     def __len__(self): return len(self.xyz)
     @property
     def n_frames(self) -> int: return len(self.xyz)
@@ -77,6 +80,11 @@ def _as_frames(frame, n):
         raise RecordingError(f'frame numbers are {n} whole numbers, one a frame; these are '
                              f'{frame.dtype} of shape {frame.shape}')
     return _rising(frame.astype(np.int64))
+
+def _as_rate(fps):
+    "Frames a second as a float, or a `RecordingError`."
+    if isinstance(fps, Real) and 0 < fps < np.inf: return float(fps)
+    raise RecordingError(f'fps is {fps!r}: expected frames a second, a number above 0, or None')
 
 def _rising(frame):
     "The frame numbers, or a `RecordingError` when one is not larger than the one before."
@@ -130,7 +138,6 @@ def to_table(
         **{d: pa.array(rec.xyz[..., k].ravel().astype(np.float64), from_pandas=True)
            for k, d in enumerate('xyz')}})
 
-# %% ../nbs/11_recordings.ipynb #dc4ae019
 def write_recording(
     rec:Recording, # what to store
     path # the parquet file to make; folders above it are made too
@@ -268,7 +275,6 @@ def read_landmarks(
     except RecordingError as e: raise RecordingError(f'{name}: {e}') from None
     except Exception as e: raise RecordingError(f'{name}: is damaged: {e}') from e
 
-# %% ../nbs/11_recordings.ipynb #47832435
 def read_recording(
     path, **meta # asl-signs parquet as for `read_landmarks`; `fps`, `sign`, `signer`, `source`
 ) -> Recording:
@@ -313,6 +319,18 @@ def _check_signs(signs):
                                f'0…{len(signs) - 1}, but no sign has {_few(gaps)}')
     return {by_index[i]: i for i in range(len(signs))}
 
+def _read_signs(path):
+    "A map of signs from JSON, in which no sign may occur twice."
+    def once(pairs):
+        names = [k for k, _ in pairs]
+        if len(set(names)) == len(names): return dict(pairs)
+        raise CorpusError(f'sign {next(k for k in names if names.count(k) > 1)!r} occurs twice')
+    try: return _check_signs(json.loads(path.read_text('utf-8-sig'), object_pairs_hook=once))
+    except CorpusError as e: raise CorpusError(f'{path.name}: {e}') from None
+    except OSError as e: raise CorpusError(f'{path.name} cannot be read: {e.strerror}') from None
+    except (ValueError, RecursionError) as e:
+        raise CorpusError(f'{path.name} is not JSON: {e}') from None
+
 # %% ../nbs/11_recordings.ipynb #80ed6495
 def _check_table(table):
     "The table with text for names and int64 for sequence ids, or a `CorpusError`."
@@ -326,8 +344,9 @@ def _check_table(table):
         if len(empty): raise CorpusError(f'no {c} in row {_few(empty)} (counted from 0)')
         table[c] = table[c].astype(str)
     ids = pd.to_numeric(table.sequence_id, errors='coerce')
-    bad = table.sequence_id[ids.isna() | (ids % 1 != 0)]
-    if len(bad): raise CorpusError(f'a sequence_id is a whole number, this is not: {_few(bad)}')
+    bad = table.sequence_id[ids.isna() | (ids % 1 != 0) | (ids.abs() >= 2**63)]
+    if len(bad): raise CorpusError('a sequence_id is a whole number of at most 63 bits, this is '
+                                   f'not: {_few(bad)}')
     table['sequence_id'] = ids.astype(np.int64)
     twice = table.sequence_id[table.sequence_id.duplicated()].unique()
     if len(twice): raise CorpusError(f'sequence_id {_few(twice)} occurs more than once')
@@ -345,6 +364,8 @@ def _check_paths(paths):
     paths = paths.str.replace('\\', '/', regex=False)
     bad = paths[paths.str.startswith('/') | paths.str.contains(r'^[A-Za-z]:')]
     if len(bad): raise CorpusError(f'path {_few(bad)} is absolute; paths start in the folder')
+    bad = paths[paths.str.contains(r'[\x00-\x1f]')]
+    if len(bad): raise CorpusError(f'path {bad.iloc[0]!r} holds a character that no file name has')
     dotted = paths[paths.str.contains('..', regex=False)]
     bad = [p for p in dotted if posixpath.normpath(p).split('/')[0] == '..']
     if bad: raise CorpusError(f"path {_few(bad)} leaves the corpus folder by way of '..'")
@@ -359,18 +380,7 @@ def missing_files(self:Corpus) -> list: # paths as in the table
     there = {folder: names(folder) for folder in {p[0] for p in parts}}
     return [p for p, (folder, _, name) in zip(self.table.path, parts) if name not in there[folder]]
 
-# %% ../nbs/11_recordings.ipynb #359cc753
-def _read_signs(path):
-    "A map of signs from JSON, in which no sign may occur twice."
-    def once(pairs):
-        names = [k for k, _ in pairs]
-        if len(set(names)) == len(names): return dict(pairs)
-        raise CorpusError(f'sign {next(k for k in names if names.count(k) > 1)!r} occurs twice')
-    try: return json.loads(path.read_text(encoding='utf-8'), object_pairs_hook=once)
-    except CorpusError as e: raise CorpusError(f'{path.name}: {e}') from None
-    except OSError as e: raise CorpusError(f'{path.name} cannot be read: {e.strerror}') from None
-    except ValueError as e: raise CorpusError(f'{path.name} is not JSON: {e}') from None
-
+# %% ../nbs/11_recordings.ipynb #960754a7
 def _all_there(corpus):
     "The corpus, or a `CorpusError` when files of its table are missing."
     absent = corpus.missing_files
@@ -379,7 +389,6 @@ def _all_there(corpus):
                       f'{_few(absent)}. Unpack them there, or open the table alone with '
                       'check_files=False')
 
-# %% ../nbs/11_recordings.ipynb #960754a7
 @patch(cls_method=True)
 def read(
     cls:Corpus,
@@ -419,6 +428,8 @@ def subset(self:Corpus, mask # (N,) bool, or row numbers
 ) -> Corpus:
     "Some clips of the corpus, with the same map of signs."
     mask = np.asarray(mask)
+    if mask.dtype.kind not in 'biu' or mask.ndim != 1:
+        raise CorpusError(f'expected a mask or row numbers, got {mask.dtype} of shape {mask.shape}')
     if mask.dtype == bool and len(mask) != len(self):
         raise CorpusError(f'a mask of {len(mask)} for a corpus of {len(self)} clips')
     rows = np.flatnonzero(mask) if mask.dtype == bool else mask
