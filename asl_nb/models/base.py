@@ -296,7 +296,7 @@ def build_model(
     config = model_config(model).override(**changed)
     params, counts = deepcopy(config.model), _class_counts(n_classes, config)
     leaf = _leaf_settings(config, params)
-    frontend = build_frontend(config.frontend)
+    frontend = build_frontend(config)
     branch = _build_branch(config, frontend, params)
     leaves = {k: ClassifierLeaf(branch.out_dim, n, **leaf) for k, n in counts.items()}
     return SignModel(frontend, branch, leaves, _resolved(config, params, leaf))
