@@ -4,21 +4,23 @@
 
 # %% auto #0
 __all__ = ['PredictError', 'SignPredictor', 'as_recording', 'predict', 'get_top_n_predictions', 'get_video_landmarks',
-           'get_random_video', 'write_over', 'write_video', 'play_video_with_predictions']
+           'get_random_video', 'write_over', 'write_video', 'in_time', 'play_video_with_predictions']
 
 # %% ../nbs/61_predict.ipynb #8c74f92f
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from fastcore.basics import patch
 
-from .config import AslNbError, atomic_path, progress
+from .config import AslNbError, atomic_path
 from .dataset import collate
 from .models.base import load_model
 from .recordings import Recording, read_recording
-from .video import Tracker, capture_frames, draw_landmarks_on_frame, video_to_recording
+from .video import (Tracker, capture_frames, draw_landmarks_on_frame, hushed, read_frames,
+                          video_to_recording)
 
 # %% ../nbs/61_predict.ipynb #79472685
 class PredictError(AslNbError, ValueError):
@@ -37,6 +39,9 @@ class SignPredictor:
         self.device = torch.device(device) if device else next(model.parameters()).device
         self.model, self.info = model.eval().to(self.device), info
         self.signs = sorted(signs, key=signs.get)
+        self.max_frames = info and info.config.data.max_seq_length    # as in training; None = all
+        if len(model.leaves) != 1:
+            raise PredictError(f'a model with leaves {", ".join(model.leaves)}: expected one leaf')
 
     @classmethod
     def from_file(cls, path, device=None):
@@ -57,27 +62,51 @@ def as_recording(
     if isinstance(clip, (str, Path)):
         if Path(clip).suffix.lower() in ('.parquet', '.pq'): return read_recording(clip)
         return video_to_recording(clip, tracker)
-    if isinstance(clip, (np.ndarray, torch.Tensor)): return Recording(np.asarray(clip, np.float32))
+    if isinstance(clip, torch.Tensor): clip = clip.detach().cpu().numpy()
+    if isinstance(clip, np.ndarray): return Recording(clip)
     raise PredictError(f'{type(clip).__name__}: expected a Recording, an array (T, 543, 3), '
                        'or the path of a .parquet file or a video')
 
 # %% ../nbs/61_predict.ipynb #a52f17b6
 @patch
+def landmarks(
+    self: SignPredictor,
+    clip,  # whatever `as_recording` takes
+) -> torch.Tensor:  # (T, L, 3) float32; NaN = not seen
+    "What the model looks at in one clip."
+    xyz = as_recording(clip).xyz[:, self.model.rows]
+    if self.max_frames and len(xyz) > self.max_frames:
+        xyz = xyz[np.linspace(0, len(xyz) - 1, self.max_frames).round().astype(int)]
+    return torch.from_numpy(xyz)
+
+# %% ../nbs/61_predict.ipynb #840c3f32
+@patch
 @torch.inference_mode()
+def _in_batches(self: SignPredictor, clips: list, batch_size: int) -> torch.Tensor:
+    "Logits (N, n_signs) of N clips (T, L, 3)."
+    result = torch.empty(len(clips), len(self.signs))
+    order = sorted(range(len(clips)), key=lambda k: len(clips[k]))
+    for start in range(0, len(order), batch_size):
+        ids = order[start:start + batch_size]
+        batch = collate([(clips[k], -1) for k in ids]).to(self.device)      # no label: −1
+        result[ids] = self.model(batch.x, batch.mask).float().cpu()
+    return result
+
+# %% ../nbs/61_predict.ipynb #f5a8de53
+@patch
 def logits(
     self: SignPredictor,
     clips: Iterable,  # whatever `as_recording` takes
     batch_size: int = 64,  # clips that go through the network together
-) -> torch.Tensor:
-    "The logits (N, n_signs) of N clips, on the CPU, in their order."
-    values = [torch.from_numpy(as_recording(c).xyz[:, self.model.rows]) for c in clips]
-    result = torch.empty(len(values), len(self.signs))
-    order = sorted(range(len(values)), key=lambda k: len(values[k]))
-    for start in range(0, len(order), batch_size):
-        ids = order[start:start + batch_size]
-        batch = collate([(values[k], -1) for k in ids]).to(self.device)     # no label: −1
-        result[ids] = self.model(batch.x, batch.mask).float().cpu()
-    return result
+) -> torch.Tensor:  # (N, n_signs), on the CPU, in the order of the clips
+    "The logits of N clips; raises `PredictError`, and the error of the clip that cannot be read."
+    if batch_size < 1: raise PredictError(f'batch_size = {batch_size}: expected at least 1')
+    if isinstance(clips, (str, Path, Recording)):
+        raise PredictError(f'{clips}: expected several clips in a list; for one there is `predict`')
+    several, result = iter(clips), []
+    while values := [self.landmarks(clip) for clip in islice(several, 16 * batch_size)]:
+        result.append(self._in_batches(values, batch_size))
+    return torch.cat(result) if result else torch.empty(0, len(self.signs))
 
 # %% ../nbs/61_predict.ipynb #951c2ed2
 @patch
@@ -158,26 +187,46 @@ def write_over(
     return picture
 
 # %% ../nbs/61_predict.ipynb #e5fd4860
+def _writer(path, fps, rgb):
+    "An open video file for frames like `rgb`; raises `PredictError`."
+    import cv2
+    if not 0 < fps < 1e4: raise PredictError(f'fps = {fps}: expected frames a second, more than 0')
+    with hushed():                  # OpenCV grumbles that WebM has no four letters for its codec
+        out = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'VP80'), fps, rgb.shape[1::-1])
+    if out.isOpened(): return out
+    raise PredictError(f'no WebM video of {rgb.shape[1]} × {rgb.shape[0]} can be written here: '
+                       'is opencv-python the one from the package index?')
+
+# %% ../nbs/61_predict.ipynb #37c3c7fd
 def write_video(
     frames: Iterable,  # of (height, width, 3) uint8 RGB, all of one size
     path,  # the .webm file to write
     fps: float,  # frames a second
 ) -> Path:
     "Write frames as a video that browsers play; raises `WriteError`, and leaves nothing half written."
-    import cv2
-    with atomic_path(Path(path).with_suffix('.webm')) as new:
-        out = None
+    path, out, size = Path(path).with_suffix('.webm'), None, None
+    with atomic_path(path) as new:
         try:
             for rgb in frames:
-                code = cv2.VideoWriter_fourcc(*'VP80')
-                out = out or cv2.VideoWriter(str(new), code, fps, rgb.shape[1::-1])
+                if out is None: out, size = _writer(new, fps, rgb), rgb.shape
+                if rgb.shape != size:
+                    raise PredictError(f'a frame of shape {rgb.shape} after {size}: expected one size')
                 out.write(rgb[..., ::-1])
         finally:
             if out: out.release()
-        if not new.exists(): raise PredictError(f'no video was written to {path}: there were no frames')
-    return Path(path).with_suffix('.webm')
+        if out is None: raise PredictError(f'no video was written to {path}: there were no frames')
+    return path
 
-# %% ../nbs/61_predict.ipynb #b87abf75
+# %% ../nbs/61_predict.ipynb #772c7ad1
+def in_time(
+    frames: Iterable,  # of (height, width, 3) uint8 RGB
+    numbers: np.ndarray,  # (T,) their numbers by the clock, as in `Recording.frame`
+) -> Iterable:
+    "Each frame for as long as it lasts, until the number of the next."
+    for rgb, n in zip(frames, np.diff(numbers, append=numbers[-1] + 1)):
+        for _ in range(n): yield rgb
+
+# %% ../nbs/61_predict.ipynb #a91f05cc
 def play_video_with_predictions(
     video_path,  # a video file
     model_checkpoint,  # a model file, or a `SignPredictor`
@@ -187,11 +236,15 @@ def play_video_with_predictions(
     out=None,  # the .webm file to write; None = beside the video, '<name>.signs.webm'
 ) -> Path:  # of the video written; show it with `IPython.display.Video(path, embed=True)`
     "A copy of a video with the most probable signs, and what the tracker saw, over the picture."
+    video = Path(video_path)
+    out = Path(out or video.with_name(f'{video.stem}.signs')).with_suffix('.webm')
+    if out.exists() and out.samefile(video): raise PredictError(f'{out}: would replace the video itself')
     known = isinstance(model_checkpoint, SignPredictor)
     predictor = model_checkpoint if known else SignPredictor.from_file(model_checkpoint)
-    rec, video = video_to_recording(video_path), Path(video_path)
+    rec = video_to_recording(video)
     lines = [f'signed: {sign}'] if sign else []
     lines += [f'{p:4.0%}  {s}' for s, p in predictor.predict(rec, num_top_predictions)]
-    picture = lambda rgb, xyz: draw_landmarks_on_frame(rgb, xyz) if show_mesh else rgb
-    frames = (write_over(picture(rgb, xyz), lines) for rgb, xyz in zip(capture_frames(video), rec.xyz))
-    return write_video(frames, out or video.with_name(f'{video.stem}.signs.webm'), rec.fps or 25)
+    pictures = ((rgb, xyz if show_mesh else None) for (rgb, _), xyz in zip(read_frames(video), rec.xyz))
+    frames = (write_over(rgb if xyz is None else draw_landmarks_on_frame(rgb, xyz), lines)
+              for rgb, xyz in pictures)
+    return write_video(in_time(frames, rec.frame), out, rec.fps or 25)
