@@ -8,6 +8,7 @@ __all__ = ['DatasetError', 'Batch', 'ASL_DATASET', 'ClipBatchSampler', 'collate'
 
 # %% ../nbs/17_dataset.ipynb #8926c864
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +24,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from .config import AslNbError
 from .landmarks import subset
 from .pack import Pack
-from .splits import (SPLIT_PARTS, LeakySplit, Split, SplitError, make_split, split_hold_out,
-                           split_random, split_signers)
+from .splits import (SPLIT_PARTS, Split, SplitError, split_by_size, split_random,
+                           split_signers)
 
 # %% ../nbs/17_dataset.ipynb #f8b216cb
 class DatasetError(AslNbError, ValueError):
@@ -48,12 +49,31 @@ def _lines(pack: Pack, which) -> pd.DataFrame:
     if isinstance(which, pd.DataFrame):
         if 'clip' not in which:
             raise DatasetError('metadata_df should be a selection of pack.index: no column clip')
-        which = which['clip']
-    ids = np.asarray(which, dtype=np.int64).reshape(-1)
-    if len(ids) and not (0 <= ids.min() and ids.max() < len(pack)):
+        lines = pack.index.iloc[_clip_ids(pack, which['clip'])]
+        for c in lines.columns.intersection(['sequence_id', 'sign', 'signer', 'y']):
+            if (lines[c].to_numpy() != which[c].to_numpy()).any(): raise DatasetError(
+                f'metadata_df has another {c} than the pack for the same clip: is it of this pack?')
+        return lines
+    return pack.index.iloc[_clip_ids(pack, which)]
+
+def _clip_ids(pack: Pack, ids) -> np.ndarray:
+    "`ids` as (n,) int64, each of them in the pack. `DatasetError`."
+    ids = np.asarray(ids).reshape(-1)
+    if not len(ids): return ids.astype(np.int64)
+    if ids.dtype.kind not in 'iu':
+        raise DatasetError(f'clips are chosen by whole numbers, their ids, not by {ids.dtype}: '
+                           'with a mask write pack.index[mask]')
+    if ids.min() < 0 or ids.max() >= len(pack):
         raise DatasetError(f'clip ids run from {ids.min()} to {ids.max()}, '
                            f'the pack has {len(pack)} clips')
-    return pack.index.iloc[ids]
+    return ids.astype(np.int64)
+
+# %% ../nbs/17_dataset.ipynb #36247fbe
+def _whole(**number) -> None:
+    "Raise `DatasetError` unless each number is a whole one of at least 1."
+    for name, n in number.items():
+        if not isinstance(n, Integral) or n < 1:
+            raise DatasetError(f'{name} should be a whole number of at least 1, got {n!r}')
 
 def _columns(pack: Pack, rows, dims: str) -> tuple[np.ndarray, np.ndarray]:
     "The rows (L,) and where their coordinates lie in a flattened frame, (L·C,). `DatasetError`."
@@ -77,8 +97,7 @@ class ASL_DATASET(Dataset):
     ):
         pack = pack if isinstance(pack, Pack) else Pack.open(pack)
         lines = _lines(pack, metadata_df)
-        if max_seq_length is not None and max_seq_length < 1:
-            raise DatasetError(f'max_seq_length should be at least 1, got {max_seq_length}')
+        if max_seq_length is not None: _whole(max_seq_length=max_seq_length)
         self.path, self.signs, self.dims = Path(pack.path).resolve(), dict(pack.signs), dims
         self.rows, self.columns = _columns(pack, rows, dims)
         self.transform, self.max_seq_length = transform, max_seq_length
@@ -127,6 +146,7 @@ def _read(self: ASL_DATASET, i: int, out: np.ndarray) -> None:
 def __getitems__(self: ASL_DATASET, ids: Sequence[int]) -> Batch:
     "The clips at positions `ids` as one padded batch."
     ids = np.asarray(ids)
+    if not len(ids): raise DatasetError('a batch needs at least one clip, got none')
     n = self.lengths[ids]
     x = np.empty((len(ids), n.max(), len(self.columns)), self.flat.dtype)
     for b in np.argsort(self.offset[ids]):
@@ -168,9 +188,8 @@ class ClipBatchSampler(Sampler[list[int]]):
         seed: int = 0,           # of the shuffle
         blur: float = .2,        # sorts lengths × exp(U(−blur, blur)); more shuffles and pads more
     ):
-        if batch_size < 1 or blur < 0:
-            raise DatasetError('batch_size should be at least 1 and blur at least 0, '
-                               f'got {batch_size} and {blur}')
+        _whole(batch_size=batch_size)
+        if not blur >= 0: raise DatasetError(f'blur should be at least 0, got {blur}')
         self.lengths, self.batch_size, self.shuffle = np.asarray(lengths), batch_size, shuffle
         self.bucket, self.seed, self.blur, self.epoch = bucket, seed, blur, 0
 
@@ -202,6 +221,7 @@ def collate(
 ) -> Batch:
     "A `Batch` as it is; single clips padded with NaN (signer and clip unknown: −1)."
     if isinstance(items, Batch): return items
+    if not len(items): raise DatasetError('a batch needs at least one clip, got none')
     clips, y = zip(*items)
     n, unknown = torch.tensor([len(c) for c in clips]), torch.full((len(clips),), -1)
     x = pad_sequence(list(clips), True, float('nan'))
@@ -228,7 +248,6 @@ def to_PT_DataLoader(
     if not (shuffle or bucket): return DataLoader(dataset, batch_size, **kw)
     return DataLoader(dataset, batch_sampler=sampler, **kw)
 
-# %% ../nbs/17_dataset.ipynb #7bdcb7d4
 def get_PT_Dataset(loader: DataLoader) -> Dataset:
     "The dataset behind a loader."
     return loader.dataset
@@ -249,18 +268,13 @@ def create_data_loaders(
     if dl_framework != 'pytorch':
         raise DatasetError(f"dl_framework should be 'pytorch' here, got {dl_framework!r}: "
                            'for TensorFlow see the Keras models')
+    if split not in ('signer', 'random'):
+        raise SplitError(f"split should be 'signer' or 'random', got {split!r}")
     index = Pack.open(asl_dataset.path).index.iloc[asl_dataset.clip]
-    parts = _split_by_size(index, split, (train_size, valid_size, test_size), random_state)
+    divide = split_random if split == 'random' else split_by_size
+    parts = divide(index, train_size, valid_size, test_size, random_state)
     return tuple(to_PT_DataLoader(asl_dataset.only(parts[p]), batch_size, p == 'train', num_workers,
                                   seed=random_state) for p in SPLIT_PARTS)
-
-# %% ../nbs/17_dataset.ipynb #977b65d4
-def _split_by_size(index: pd.DataFrame, split: str, sizes: tuple, seed: int) -> Split:
-    "By signer: folds of about `test_size`, as many as there are signers for; or random."
-    if split == 'random': return split_random(index, *sizes, seed)
-    if split != 'signer': raise SplitError(f"split should be 'signer' or 'random', got {split!r}")
-    wanted = round(1 / max(sizes[2], 1e-9))
-    return split_signers(index, max(3, min(wanted, index.signer.nunique())), seed=seed)
 
 # %% ../nbs/17_dataset.ipynb #26a76cfd
 class SignDataModule(LightningDataModule):
@@ -278,6 +292,8 @@ class SignDataModule(LightningDataModule):
     ):
         super().__init__()
         self.pack = pack if isinstance(pack, Pack) else Pack.open(pack)
+        if not isinstance(split, Split | None):
+            raise SplitError(f'expected a Split, as split_signers makes it, got {split!r}')
         self.split = (split or split_signers(self.pack)).check(self.pack)
         self.datasets = {p: ASL_DATASET(self.pack, self.split[p], rows, dims, None, max_seq_length)
                          for p in SPLIT_PARTS}

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['SPLIT_PARTS', 'LEAKY', 'SplitError', 'LeakySplit', 'Split', 'clip_index', 'split_signers', 'split_hold_out',
-           'split_random', 'make_split']
+           'split_random', 'split_by_size', 'make_split']
 
 # %% ../nbs/16_splits.ipynb #16208f1d
 import json
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,6 @@ class SplitError(AslNbError, ValueError):
 class LeakySplit(UserWarning):
     "Signers of the test set are in the training set too."
 
-# %% ../nbs/16_splits.ipynb #30cf6a50
 SPLIT_PARTS = ('train', 'valid', 'test')
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,11 @@ class Split:
     method: dict        # how it was made: {'by': 'fold', 'fold': 0, …}
     parts: dict         # of each: clips, signers, signs, unseen (signs without a training clip)
 
-    def __getitem__(self, part: str) -> np.ndarray: return getattr(self, part)
+    def __getitem__(self, part: str) -> np.ndarray:
+        if part not in SPLIT_PARTS:
+            raise SplitError(f'a split has train, valid and test, not {part!r}'
+                             + suggest(str(part), SPLIT_PARTS))
+        return getattr(self, part)
 
 # %% ../nbs/16_splits.ipynb #7dd2409f
 def clip_index(
@@ -47,23 +51,35 @@ def clip_index(
 ) -> pd.DataFrame:
     "The index table with at least clip, sign, y, signer. Raises `SplitError`."
     index = pack_or_index
+    if isinstance(index, str | Path): index = Pack.open(index)
+    if isinstance(index, Pack): index = index.index
     if not isinstance(index, pd.DataFrame):
-        index = (index if isinstance(index, Pack) else Pack.open(index)).index
+        raise SplitError(f'expected a pack, its folder or its index, got {type(index).__name__}')
     if lacks := [c for c in ('clip', 'sign', 'y', 'signer') if c not in index]:
         raise SplitError(f'the index has no column {", ".join(lacks)}: is it the index of a pack? '
                          f'It has {", ".join(map(str, index.columns))}')
     if not len(index): raise SplitError('the index is empty: there are no clips to split')
+    _check_lines(index)
     return index.assign(signer=index.signer.astype(str))
+
+def _check_lines(index: pd.DataFrame) -> None:
+    "Raise `SplitError` unless every clip is there once, with its sign and its signer."
+    if again := int(index['clip'].duplicated().sum()):
+        raise SplitError(f'{again} clips are twice in the index: are these two packs in one table?')
+    for c in 'sign', 'signer':
+        if n := int(index[c].isna().sum()): raise SplitError(
+            f'{n} clips have no {c}: name it, or leave them out with index[index.{c}.notna()]')
 
 # %% ../nbs/16_splits.ipynb #078e1def
 def _split(index: pd.DataFrame, which: np.ndarray, kind: str, method: dict) -> Split:
-    "A `Split` from `which` (n,): 0 train, 1 valid, 2 test for each line of `index`."
+    "A `Split` from `which` (n,): 0 train, 1 valid, 2 test, 3 none, for each line of `index`."
     clip, parts = index['clip'].to_numpy(), {}
-    seen = set(index.sign[which == 0])
+    learned = set(index.sign[which == 0].unique())
     for k, name in enumerate(SPLIT_PARTS):
         mine = index[which == k]
-        parts[name] = dict(clips=len(mine), signers=sorted(set(mine.signer)),
-                           signs=mine.sign.nunique(), unseen=sorted(set(mine.sign) - seen))
+        signs = set(mine.sign.unique())
+        parts[name] = dict(clips=len(mine), signers=sorted(mine.signer.unique()),
+                           signs=len(signs), unseen=sorted(signs - learned))
     if not parts['train']['clips']:
         raise SplitError('no clip is left to learn from: hold out less')
     return Split(*(clip[which == k] for k in range(3)), kind, method, parts)
@@ -88,7 +104,6 @@ def describe(self: Split) -> str:
                          f'({", ".join(u[:5])}{" …" * (len(u) > 5)})')
     return '\n'.join(lines)
 
-# %% ../nbs/16_splits.ipynb #fcf6d496
 @patch
 def __repr__(self: Split) -> str: return self.describe()
 
@@ -96,17 +111,17 @@ def __repr__(self: Split) -> str: return self.describe()
 def _folds(index: pd.DataFrame, n_folds: int, seed: int) -> np.ndarray:
     "The fold (n,) of every clip, no signer in two. Raises `SplitError` when that cannot be."
     from sklearn.model_selection import StratifiedGroupKFold
-    fold, n = np.zeros(len(index), int), index.signer.nunique()
-    if n < n_folds:
-        raise SplitError(f'{n} signers cannot be dealt into {n_folds} folds: ' + (
-            f'choose n_folds={n} or fewer' if n > 2 else
-            'record at least 3 people, or ask for a random split, which is leaky'))
+    who, names = pd.factorize(index.signer, sort=True)
+    fold, n = np.zeros(len(index), int), len(names)
+    if n < n_folds: raise SplitError(f'{n} signers cannot be dealt into {n_folds} folds: ' + (
+        f'choose n_folds={n}' + ' or fewer' * (n > 3) if n > 2 else
+        'record at least 3 people, or ask for a random split, which is leaky'))
     if index.y.value_counts().max() < n_folds:
         raise SplitError(f'no sign has {n_folds} clips, one for each fold: choose fewer folds')
     with warnings.catch_warnings():      # rare signs are reported by `describe`
         warnings.simplefilter('ignore')
         dealer = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-        for k, (_, held) in enumerate(dealer.split(index, index.y, index.signer)): fold[held] = k
+        for k, (_, held) in enumerate(dealer.split(who, index.y, who)): fold[held] = k
     if len(set(fold)) < n_folds:
         raise SplitError(f'{n_folds} folds leave one empty: choose fewer')
     return fold
@@ -120,8 +135,9 @@ def split_signers(
 ) -> Split:
     "Signer-independent: whole folds of signers are held out. Raises `SplitError`."
     index = clip_index(pack_or_index)
-    if n_folds < 3: raise SplitError(f'n_folds={n_folds}: at least 3, for train, valid and test')
-    if not 0 <= fold < n_folds: raise SplitError(f'fold={fold}: choose one of 0…{n_folds - 1}')
+    if not isinstance(n_folds, Integral) or n_folds < 3:
+        raise SplitError(f'n_folds={n_folds!r}: at least 3, for train, valid and test')
+    if fold not in range(n_folds): raise SplitError(f'fold={fold!r}: choose one of 0…{n_folds - 1}')
     folds = _folds(index, n_folds, seed)
     which = 2*(folds == fold) + (folds == (fold + 1) % n_folds)
     return _split(index, which, 'signer-independent',
@@ -129,15 +145,15 @@ def split_signers(
 
 # %% ../nbs/16_splits.ipynb #0a1feee2
 def _known(names: Iterable, index: pd.DataFrame) -> list[str]:
-    "`names` as text, each of them a signer of `index`; else `SplitError` with a suggestion."
-    have, names = sorted(set(index.signer)), [str(n) for n in names]
+    "`names` (one or several) as text, each a signer of `index`; else `SplitError`."
+    names = [names] if isinstance(names, str | Integral) else names
+    have, names = sorted(index.signer.unique()), [str(n) for n in names]
     for n in names:
         if n not in have:
             raise SplitError(f'no clip is by signer {n!r}, there are {", ".join(have[:8])}'
                              f'{" …" * (len(have) > 8)}{suggest(n, have)}')
     return names
 
-# %% ../nbs/16_splits.ipynb #18fbb70f
 def _by_name(index: pd.DataFrame, test: list, valid: list) -> np.ndarray:
     "0, 1 or 2 (n,) for train, valid and test."
     return np.where(index.signer.isin(test), 2, np.where(index.signer.isin(valid), 1, 0))
@@ -145,8 +161,8 @@ def _by_name(index: pd.DataFrame, test: list, valid: list) -> np.ndarray:
 # %% ../nbs/16_splits.ipynb #502384b0
 def split_hold_out(
     pack_or_index,         # a pack, its folder, or (part of) its index
-    test: Iterable,        # names of the signers to test on
-    valid: Iterable = (),  # names of those who choose the epoch; none = one fold of the rest
+    test: Iterable | str,  # names of the signers to test on, or one name
+    valid: Iterable | str = (),  # names of those who choose the epoch; none = one fold of the rest
     seed: int = 0,         # of that fold
 ) -> Split:
     "Signer-independent, by name. Raises `SplitError` for unknown or doubly used names."
@@ -171,14 +187,45 @@ def split_random(
 ) -> Split:
     "Leaky: clips of every signer on all sides. Warns `LeakySplit`; raises `SplitError`."
     index, sizes = clip_index(pack_or_index), (train_size, valid_size, test_size)
-    if abs(sum(sizes) - 1) > 1e-6 or min(sizes) < 0:
-        raise SplitError(f'train, valid and test sizes should sum to 1, got {sizes}')
+    _check_sizes(sizes)
     warnings.warn(LEAKY, LeakySplit, stacklevel=2)
     n_valid, n_test = (int(np.ceil(s * len(index) - 1e-9)) for s in sizes[1:])
     order, which = np.random.default_rng(seed).permutation(len(index)), np.zeros(len(index), int)
     which[order[:n_valid]], which[order[n_valid:n_valid + n_test]] = 1, 2
     how = dict(train_size=train_size, valid_size=valid_size, test_size=test_size, seed=seed)
     return _split(index, which, 'leaky', dict(by='random', **how))
+
+def _check_sizes(sizes: tuple) -> None:
+    "Raise `SplitError` unless the three shares are 0…1 and sum to 1."
+    if not (all(s >= 0 for s in sizes) and abs(sum(sizes) - 1) < 1e-6):   # NaN fails too
+        raise SplitError(f'train, valid and test sizes should sum to 1, got {sizes}')
+
+# %% ../nbs/16_splits.ipynb #90c330dc
+def split_by_size(
+    pack_or_index,            # a pack, its folder, or (part of) its index
+    train_size: float = .9,   # shares of the clips, they sum to 1; the seed's values
+    valid_size: float = .05,  # more than 0
+    test_size: float = .05,   # more than 0
+    seed: int = 0,            # of the deal
+) -> Split:
+    "Signer-independent: small folds, dealt out until each part has its share. `SplitError`."
+    index, held_out = clip_index(pack_or_index), (test_size, valid_size)
+    _check_sizes((train_size, valid_size, test_size))
+    if min(held_out) == 0: raise SplitError('by signer valid and test need a share above 0, '
+                                            f'got {valid_size} and {test_size}')
+    most = min(index.signer.nunique(), index.y.value_counts().max())
+    folds = _folds(index, max(3, min(most, max(10, round(1 / min(held_out))))), seed)
+    part = _deal(np.bincount(folds) / len(index), test_size, valid_size)
+    how = dict(train_size=train_size, valid_size=valid_size, test_size=test_size, seed=seed)
+    return _split(index, part[folds], 'signer-independent', dict(by='size', **how))
+
+def _deal(shares: np.ndarray, test_size: float, valid_size: float) -> np.ndarray:
+    "The part (n_folds,) of folds with these `shares`: 2 test, 1 valid, 0 train; none is left out."
+    middle = shares.cumsum() - shares / 2
+    part = np.where(middle < test_size, 2, np.where(middle < test_size + valid_size, 1, 0))
+    part[0] = 2
+    if not (part == 1).any(): part[(part == 2).sum()] = 1
+    return part
 
 # %% ../nbs/16_splits.ipynb #291c689d
 def make_split(
@@ -212,12 +259,17 @@ def from_dict(
     pack_or_index=None,  # where to find the clips when `d` has no ids
 ) -> Split:
     "The split that `d` describes. Raises `SplitError`."
-    if not {'kind', 'method', 'parts'} <= set(d):
+    if not isinstance(d, dict) or not {'kind', 'method', 'parts'} <= set(d):
         raise SplitError('this is no split: kind, method or parts is missing')
-    if 'train' in d:
-        return cls(*(np.array(d[p], int) for p in SPLIT_PARTS), d['kind'], d['method'], d['parts'])
-    if pack_or_index is None: raise SplitError('the clip ids were not saved: give the pack as well')
-    return _find_again(d, clip_index(pack_or_index))
+    if 'train' not in d and pack_or_index is None:
+        raise SplitError('the clip ids were not saved: give the pack as well')
+    try:
+        if 'train' not in d: return _find_again(d, clip_index(pack_or_index))
+        ids = [np.array(d[p], dtype=np.int64) for p in SPLIT_PARTS]
+        return cls(*ids, d['kind'], dict(d['method']), {p: dict(d['parts'][p]) for p in SPLIT_PARTS})
+    except (KeyError, TypeError, ValueError) as e:       # by hand, or by another version
+        if isinstance(e, SplitError): raise
+        raise SplitError(f'this is no split that Split.save wrote: {e!r}') from e
 
 # %% ../nbs/16_splits.ipynb #d3fffc01
 def _find_again(d: dict, index: pd.DataFrame) -> Split:
@@ -227,8 +279,9 @@ def _find_again(d: dict, index: pd.DataFrame) -> Split:
         if split.to_dict(clips=False) != d:
             raise SplitError('a random split can be found again only in the pack it was made from')
         return split
-    test, valid = (_known(d['parts'][p]['signers'], index) for p in ('test', 'valid'))
-    return _split(index, _by_name(index, test, valid), d['kind'], d['method'])
+    train, valid, test = (_known(d['parts'][p]['signers'], index) for p in SPLIT_PARTS)
+    which = np.where(index.signer.isin([*train, *valid, *test]), _by_name(index, test, valid), 3)
+    return _split(index, which, d['kind'], d['method'])
 
 # %% ../nbs/16_splits.ipynb #fd6dc62c
 @patch
@@ -252,7 +305,6 @@ def save(self: Split, path: str | Path) -> Path:
     with atomic_path(Path(path)) as beside: beside.write_text(json.dumps(self.to_dict()))
     return Path(path)
 
-# %% ../nbs/16_splits.ipynb #3fa318a1
 @patch(cls_method=True)
 def load(cls: Split, path: str | Path) -> Split:
     "Read what `save` wrote. Raises `SplitError`."
