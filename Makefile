@@ -33,6 +33,7 @@ bench: $(BIN)/.ready
 	$(BIN)/python bench/run.py
 
 outputs: $(BIN)/.ready
+	$(BIN)/python tools/examples.py
 	$(BIN)/python tools/run_notebooks.py --flags slow
 	$(BIN)/python tools/readme.py
 

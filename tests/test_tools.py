@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
 
 import check_order  # noqa: E402
+import examples  # noqa: E402
 
 
 def notebook(path, *sources):
@@ -57,3 +58,13 @@ def test_the_runner_fails_on_a_failing_cell_and_leaves_the_notebook_alone(tmp_pa
     before = path.read_bytes()
     r = run_notebook(path, '--flags', 'slow')
     assert r.returncode == 1 and 'ZeroDivisionError' in r.stderr and path.read_bytes() == before
+
+
+def test_the_examples_are_what_their_command_makes(tmp_path):
+    import numpy as np
+    from asl_nb.recordings import read_recording
+    made, kept = list(examples.make(tmp_path)), sorted(examples.FOLDER.glob('*'))
+    assert sorted(p.name for p in made) == [p.name for p in kept]
+    for path in made:
+        new, old = read_recording(path), read_recording(examples.FOLDER/path.name)
+        np.testing.assert_allclose(new.xyz, old.xyz, atol=1e-4, err_msg='run tools/examples.py')

@@ -7,7 +7,7 @@ usage: check.py [--only NAME ...]
 2 export    the generated modules, deleted and exported anew, are the committed ones
 3 order     notebooks import only from lower numbers
 4 readme    README.md is what index.ipynb says
-5 sidebar   every notebook has its place in the site's sidebar
+5 sidebar   every notebook has its place in the site's sidebar and on the map of index.ipynb
 6 notebooks nbdev_test, with the flags for what is installed and at hand
 7 tests     pytest on tests/
 
@@ -83,9 +83,13 @@ def readme():
 
 
 def sidebar():
-    site = (ROOT/'_quarto.yml').read_text(encoding='utf-8')
-    lost = [p.name for p in sorted((ROOT/'nbs').glob('*.ipynb')) if p.name not in site]
-    say('sidebar: every notebook has its place', not lost, 'not in _quarto.yml: ' + ' '.join(lost))
+    site, index = (p.read_text(encoding='utf-8') for p in (ROOT/'_quarto.yml', ROOT/'nbs'/'index.ipynb'))
+    names = [p.name for p in sorted((ROOT/'nbs').glob('*.ipynb'))]
+    lost = [f'{n} is not in _quarto.yml' for n in names if n not in site]
+    lost += [f'{n} is not on the map of index.ipynb: run make outputs' for n in names[:-1] if n not in index]
+    lost += [f'{n} is on the map or in the sidebar, and does not exist'
+             for n in sorted(set(re.findall(r'\b\d\d_[\w.]+\.ipynb', site + index)) - set(names))]
+    say('sidebar: every notebook has its place in the sidebar and on the map', not lost, '\n'.join(lost))
 
 
 def notebooks():
