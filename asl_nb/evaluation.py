@@ -113,7 +113,7 @@ def labels_for(
     strange = sorted(set(names) - set(signs))
     if strange: raise EvaluationError(
         f'the label map of the pack is not that of the model: {len(strange)} of its signs, such as '
-        f'{strange[0]!r}{suggest(strange[0], signs)}, are not among the {len(signs)} the model knows')
+        f'{strange[0]!r}{suggest(strange[0], signs)}, are not among the {len(signs)} it knows')
     return names.map(signs).to_numpy(dtype=int)
 
 # %% ../nbs/41_evaluation.ipynb #baf69977
@@ -173,7 +173,8 @@ def save(self: Evaluation,
     with atomic_path(out) as new:
         new.mkdir()
         (new/'scores.json').write_text(json.dumps(dict(split=self.split, **self.scores), indent=1))
-        for k in 'per_signer', 'per_sign', 'confusions', 'calibration': self[k].to_csv(new/f'{k}.csv')
+        for k in 'per_signer', 'per_sign', 'confusions', 'calibration':
+            self[k].to_csv(new/f'{k}.csv')
     return Path(out)
 
 # %% ../nbs/41_evaluation.ipynb #bec05d32

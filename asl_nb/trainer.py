@@ -75,10 +75,12 @@ class History(Checkpoint):
 
     def on_train_epoch_end(self, trainer, module):
         if not trainer.is_global_zero: return
-        row = dict(epoch=trainer.current_epoch + 1, lr=self.lr, seconds=time.perf_counter() - self.start)
+        took = time.perf_counter() - self.start
+        row = dict(epoch=trainer.current_epoch + 1, lr=self.lr, seconds=took)
         row |= {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(PARTS)}
         self.rows.append(row)
-        with atomic_path(self.run.out/'history.csv') as new: pd.DataFrame(self.rows).to_csv(new, index=False)
+        with atomic_path(self.run.out/'history.csv') as new:
+            pd.DataFrame(self.rows).to_csv(new, index=False)
         log_metrics(self.writer, row)
 
 # %% ../nbs/42_trainer.ipynb #b8cf7621
@@ -86,9 +88,9 @@ class History(Checkpoint):
 def teardown(self: History, trainer, module, stage):
     "Close the log, with the settings and the best numbers in it."
     if self.writer is None: return
-    best = [r for r in self.rows if r['epoch'] == self.run.best.epoch]
-    if best: log_hparams_metrics(self.writer, self.run.config.to_dict(), {
-        f'hparam/{k}': v for k, v in best[0].items() if k.startswith('valid')}, int(best[0]['epoch']))
+    best = next((r for r in self.rows if r['epoch'] == self.run.best.epoch), {})
+    numbers = {f'hparam/{k}': v for k, v in best.items() if k.startswith('valid')}
+    log_hparams_metrics(self.writer, self.run.config.to_dict(), numbers, self.run.best.epoch or 0)
     self.writer.close()
     self.writer = None
 
@@ -99,14 +101,17 @@ class ProgressLine(Checkpoint):
 
     def on_train_start(self, trainer, module):
         n, done = int(trainer.num_training_batches), trainer.current_epoch
-        self.bar = progress(desc=self.run.config.name, total=n * trainer.max_epochs, initial=n * done,
-                            unit='batch', mininterval=.5, disable=None if trainer.is_global_zero else True)
+        quiet = {} if trainer.is_global_zero else dict(disable=True)
+        self.bar = progress(desc=self.run.config.name, total=n * trainer.max_epochs,
+                            initial=n * done, unit='batch', mininterval=.5, **quiet)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx): self.bar.update()
 
     def on_train_epoch_end(self, trainer, module):
-        now = {k: f'{float(trainer.callback_metrics[k]):.3f}' for k in ('train_loss', self.run.monitor)}
-        self.bar.set_postfix(epoch=trainer.current_epoch + 1, **now, best_epoch=self.run.best.epoch)
+        now = {k: f'{float(trainer.callback_metrics[k]):.3f}'
+               for k in ('train_loss', self.run.monitor)}
+        self.bar.set_postfix(epoch=trainer.current_epoch + 1, **now,
+                             best_epoch=self.run.best.epoch)
 
     def teardown(self, trainer, module, stage):
         if self.bar is not None: self.bar.close()
@@ -122,7 +127,7 @@ class EpochEnd(Checkpoint):
 class Trainer:
     "A run: model, pack, split and settings; the seed's class of this name, on Lightning."
     def __init__(self,
-        modelname: str | None = None,  # a name of `list_models()`; None: config's, or 'LSTMPredictor'
+        modelname: str | None = None,  # of `list_models()`; None: config's, or 'LSTMPredictor'
         pack=None,                     # a `Pack`, its folder, or an `ASL_DATASET`
         config: Config | None = None,  # settings; None: those of the model
         split: Split | None = None,    # who is where; None: as `config.data` says, by signer
@@ -173,15 +178,15 @@ def _check(self: Trainer):
     clips = {p: len(self.split[p]) for p in PARTS}
     for p in PARTS[:2]:
         if not clips[p]: raise TrainingError(
-            f'the {p} split is empty (clips: {clips}): training needs signers to learn from and others '
-            'to choose the best epoch by; see data.n_folds, data.hold_out_valid')
+            f'the {p} split is empty (clips: {clips}): training needs signers to learn from and '
+            'others to choose the best epoch by; see data.n_folds, data.hold_out_valid')
 
 @patch
 def _data(self: Trainer) -> SignDataModule:
     "The loaders of this run."
     d, frontend = self.config.data, self.model.frontend
-    return SignDataModule(self.pack, frontend.rows, self.split, d.batch_size, d.num_workers, d.bucket,
-                          frontend.dims, d.max_seq_length, self.config.train.seed)
+    return SignDataModule(self.pack, frontend.rows, self.split, d.batch_size, d.num_workers,
+                          d.bucket, frontend.dims, d.max_seq_length, self.config.train.seed)
 
 # %% ../nbs/42_trainer.ipynb #6e199e71
 @patch(as_prop=True)
@@ -215,7 +220,7 @@ def epoch(self: Trainer) -> int:
 def add_callback(self: Trainer,
     callback,      # a function of this object, called after each epoch; or a Lightning `Callback`
 ) -> None:
-    "Have something done at the end of each epoch; `run.should_stop = True` in it ends the training."
+    "Have something done after each epoch; `run.should_stop = True` in it ends the training."
     if isinstance(callback, Callback): self.callbacks.append(callback)
     elif callable(callback): self.functions.append(callback)
     else: raise TrainingError(f'a callback is a function of the trainer or a Lightning Callback, '
@@ -240,7 +245,6 @@ def _begin(self: Trainer, resume: bool) -> Path | None:
         return last
     if last.exists() or self.model_file.exists(): raise TrainingError(
         f'{self.out} holds a run already: go on with resume=True, or choose another folder')
-    self.out.mkdir(parents=True, exist_ok=True)
     with atomic_path(self.out/'split.json') as new:
         new.write_text(json.dumps(dict(pack_hash=self.pack.hash, **self.split.to_dict())))
     self.config.to_yaml(self.out/'config.yaml')
@@ -249,11 +253,13 @@ def _begin(self: Trainer, resume: bool) -> Path | None:
 def _compare(self: Trainer):
     "Raise `TrainingError` if the folder's run is not this one."
     if not (self.out/'split.json').exists():
-        raise TrainingError(f'{self.out} holds no run to resume: split.json is missing')
-    old, was = json.loads((self.out/'split.json').read_text()), Config.from_yaml(self.out/'config.yaml')
+        raise TrainingError(f'{self.out} holds no run to resume: it has no split.json')
+    old = json.loads((self.out/'split.json').read_text())
+    was = Config.from_yaml(self.out/'config.yaml')
     new = dict(pack_hash=self.pack.hash, **self.split.to_dict())
     differ = [k for k in ('pack_hash', 'kind', *PARTS) if old[k] != new[k]]
-    differ += [k for k in ('name', 'model', 'frontend') if getattr(was, k) != getattr(self.config, k)]
+    differ += [k for k in ('name', 'model', 'frontend')
+               if getattr(was, k) != getattr(self.config, k)]
     if differ: raise TrainingError(f'{self.out} was begun with another {", ".join(differ)}: '
                                    'resume with the same, or begin in another folder')
 
@@ -267,36 +273,46 @@ def check_checkpoint(
         raise CheckpointError(f'there is no checkpoint {path}: no epoch of that run was finished')
     try: found = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as e:
-        raise CheckpointError(f'{path} holds more than numbers and text, and was not opened: such a '
-                              f'file runs code when it is. ({str(e).splitlines()[0][:200]})') from e
+        raise CheckpointError(f'{path} holds more than numbers and text, and was not opened: such '
+                              f'a file runs code when it is. ({str(e).splitlines()[0][:99]})') from e
     except Exception as e:
-        raise CheckpointError(f'{path} is damaged ({type(e).__name__}: {e}): begin the run again, or '
-                              'use the best model so far, best.safetensors beside it') from e
+        raise CheckpointError(f'{path} is damaged ({type(e).__name__}: {e}): begin the run again, '
+                              'or use the best model so far, best.safetensors beside it') from e
     if not isinstance(found, dict) or not {'state_dict', 'loops', 'optimizer_states'} <= set(found):
         raise CheckpointError(f'{path} is no checkpoint of a training')
 
 # %% ../nbs/42_trainer.ipynb #29531d9b
 @patch
+def _callbacks(self: Trainer) -> list:
+    "What happens besides training, in order: stop, keep the best, write down, show, save, tell."
+    c = self.config.train
+    stop = EarlyStopping(self.monitor, min_delta=c.early_stop_tolerance,
+                         patience=c.early_stop_patience, mode=c.early_stop_mode)
+    last = ModelCheckpoint(self.out, 'last', save_on_train_epoch_end=True,
+                           enable_version_counter=False)
+    return [stop, self.best, *self.callbacks, History(self), ProgressLine(self), last,
+            EpochEnd(self)]
+
+# %% ../nbs/42_trainer.ipynb #3d46df41
+@patch
 def _lightning(self: Trainer, epochs: int) -> pl.Trainer:
     "Lightning's trainer for this run."
     c = self.config.train
     kind, _, number = (default_device() if c.device == 'auto' else c.device).partition(':')
-    limit = dict(limit_train_batches=c.limit_batches, limit_val_batches=c.limit_batches) if c.fast_dev_run else {}
-    stop = EarlyStopping(self.monitor, min_delta=c.early_stop_tolerance, patience=c.early_stop_patience,
-                         mode=c.early_stop_mode)
-    last = ModelCheckpoint(self.out, 'last', save_on_train_epoch_end=True, enable_version_counter=False)
-    callbacks = [stop, self.best, *self.callbacks, History(self), ProgressLine(self), last, EpochEnd(self)]
+    limit = c.limit_batches if c.fast_dev_run else 1.
     return pl.Trainer(**dict(
-        max_epochs=epochs, accelerator=kind, devices=[int(number)] if number else 1, precision=c.precision,
-        gradient_clip_val=c.gradient_clip_val, callbacks=callbacks, default_root_dir=self.out, logger=False,
-        deterministic='warn' if kind == 'cuda' else None, enable_progress_bar=False, num_sanity_val_steps=0,
-        enable_model_summary=False) | limit | self.lightning)
+        max_epochs=epochs, accelerator=kind, devices=[int(number)] if number else 1,
+        precision=c.precision, gradient_clip_val=c.gradient_clip_val, callbacks=self._callbacks(),
+        limit_train_batches=limit, limit_val_batches=limit, default_root_dir=self.out, logger=False,
+        deterministic='warn' if kind == 'cuda' else None, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0) | self.lightning)
 
-# %% ../nbs/42_trainer.ipynb #3d46df41
+# %% ../nbs/42_trainer.ipynb #0ba28a9f
 @contextmanager
 def calm_lightning():
     "Without Lightning's advice, and with Ctrl-C as it was before."
-    handler, main = signal.getsignal(signal.SIGINT), threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
     loggers = [logging.getLogger(n) for n in ('pytorch_lightning', 'lightning', 'lightning_fabric')]
     levels = [l.level for l in loggers]
     for l in loggers: l.setLevel(logging.ERROR)
@@ -308,7 +324,7 @@ def calm_lightning():
         for l, level in zip(loggers, levels): l.setLevel(level)
         if main and handler is not None: signal.signal(signal.SIGINT, handler)
 
-# %% ../nbs/42_trainer.ipynb #6cb386cf
+# %% ../nbs/42_trainer.ipynb #823aff4e
 @dataclass
 class TrainResult:
     "What a training left behind."
@@ -322,15 +338,17 @@ class TrainResult:
 
     def __str__(self):
         last = int(self.history.epoch.max()) if len(self.history) else 0
-        text = f'{"interrupted" if self.interrupted else "trained"} after {last} epochs, {self.seconds:.0f} s'
-        if self.best_epoch: text += f'; best epoch {self.best_epoch}: ' + ', '.join(
-            f'{k} {v:.3f}' for k, v in self.scores.items()) + f' (validation signers)\n{self.model_file}'
-        return text + (f'\ngo on with resume: asl_train PACK --resume {self.run}' if self.interrupted else '')
+        text = f'{"interrupted" if self.interrupted else "trained"} after {last} epochs'
+        numbers = ', '.join(f'{k} {v:.3f}' for k, v in self.scores.items())
+        if self.best_epoch: text += (f'; best epoch {self.best_epoch}: {numbers} '
+                                     f'(validation signers)\n{self.model_file}')
+        resume = f'\ngo on with asl_train PACK --resume {self.run}'
+        return text + (resume if self.interrupted and last else '')
 
-# %% ../nbs/42_trainer.ipynb #823aff4e
+# %% ../nbs/42_trainer.ipynb #239b5631
 @patch
 def train(self: Trainer,
-    n_epochs: int | None = None,  # epochs in all, those before resuming included; None: the settings'
+    n_epochs: int | None = None,  # in all, those before resuming included; None: the settings'
     resume: bool = False,         # go on where the run in this folder stopped
 ) -> TrainResult:
     "Train until `n_epochs` or until nothing improves. Raises `TrainingError`, `NonFiniteLoss`."
@@ -346,8 +364,9 @@ def train(self: Trainer,
             interrupted = True
     rows = self.history
     best = rows[rows.epoch == self.best.epoch] if len(rows) else rows
-    scores = {k.removeprefix('valid_'): float(best[k].iloc[0]) for k in best if k.startswith('valid_')}
-    return TrainResult(self.model_file, self.out, scores if len(best) else {}, self.best.epoch, rows,
+    scores = {k.removeprefix('valid_'): float(v) for row in best.to_dict('records')
+              for k, v in row.items() if k.startswith('valid_')}
+    return TrainResult(self.model_file, self.out, scores, self.best.epoch, rows,
                        time.perf_counter() - start, interrupted)
 
 # %% ../nbs/42_trainer.ipynb #5442409f
@@ -363,7 +382,7 @@ def evaluate(self: Trainer) -> Evaluation:
 def test(self: Trainer,
     out=None,      # a folder for JSON and CSV; None: write nothing
 ) -> Evaluation:
-    "The best model so far, on the test signers (seed: predictions and labels). Raises `AslNbError`."
+    "The best model so far, on the test signers (seed: predictions, labels). Raises `AslNbError`."
     if not self.model_file.exists():
         raise TrainingError(f'{self.out} has no model yet: train first')
     return evaluate(self.model_file, self.pack, out=out, device=str(self.module.device),
@@ -378,7 +397,8 @@ def full_names(
     d, out = config.to_dict(), {}
     places = {s: set(v) for s, v in d.items() if isinstance(v, dict)}
     for name, value in given.items():
-        full = [name] if '.' in name or name in d else [f'{s}.{name}' for s, keys in places.items() if name in keys]
+        full = [f'{s}.{name}' for s, keys in places.items() if name in keys]
+        if '.' in name or name in d: full = [name]
         if not full: raise ConfigError(f'{name} = {value!r}: there is no such setting'
                                        f'{suggest(name, set().union(*places.values()))}')
         if len(full) > 1: raise ConfigError(f'{name} = {value!r}: say which, {" or ".join(full)}')
@@ -389,7 +409,8 @@ def _changed(config: Config, given: dict) -> Config:
     "The settings with changes; texts are read as on a command line."
     given = full_names(config, given)
     texts = [f'{k}={v}' for k, v in given.items() if isinstance(v, str)]
-    return config.override_from(texts).override(**{k: v for k, v in given.items() if not isinstance(v, str)})
+    others = {k: v for k, v in given.items() if not isinstance(v, str)}
+    return config.override_from(texts).override(**others)
 
 # %% ../nbs/42_trainer.ipynb #4fed8168
 def train(
@@ -407,8 +428,8 @@ def train(
     if resume is None: config = model_config(model)
     else:
         out = Path(resume)
-        if not (out/'split.json').exists() or not (out/'config.yaml').exists():
-            raise TrainingError(f'{out} holds no run to resume: split.json or config.yaml is missing')
+        lacks = [f for f in ('split.json', 'config.yaml') if not (out/f).exists()]
+        if lacks: raise TrainingError(f'{out} holds no run to resume: it has no {lacks[0]}')
         config = Config.from_yaml(out/'config.yaml')
         split = Split.load(out/'split.json')
     run = Trainer(None, pack, _changed(config, overrides), split, out, callbacks, augment=augment,
