@@ -1,6 +1,8 @@
 """Simulated clips a second on one core, before anything is written."""
 import os, statistics, time
 
+os.environ.setdefault('OMP_NUM_THREADS', '1')    # before NumPy is loaded
+
 from asl_nb.simulate import make_signers, make_signs, simulate_clips
 
 
@@ -16,5 +18,4 @@ def run(real=None, repeats=3):
 
 
 if __name__ == '__main__':
-    os.environ.setdefault('OMP_NUM_THREADS', '1')
     print('simulate: {value} {unit}'.format(**run()))
