@@ -278,7 +278,7 @@ def create_data_loaders(
 
 # %% ../nbs/17_dataset.ipynb #26a76cfd
 class SignDataModule(LightningDataModule):
-    "The loaders of a pack under a split; only training is shuffled; `predict` reads the test clips."
+    "The loaders of a pack under a split; only training is shuffled, `predict` reads the test clips"
     def __init__(self,
         pack: Pack | str | Path,      # a pack or its folder
         rows='seed96',                # the frontend's rows, or a subset name

@@ -92,7 +92,7 @@ def poly1_cross_entropy(
 ) -> Tensor:
     "Poly-1 loss of Leng et al. 2022 (arXiv 2204.12511) with smoothing. Raises `LossError`."
     loss = cross_entropy_with_per_sample_smoothing(logits, targets, alpha, 'none')
-    a = alpha if isinstance(alpha, int | float) else torch.as_tensor(alpha, device=loss.device)
+    a = alpha if isinstance(alpha, int | float) else torch.as_tensor(alpha).to(loss)
     p = _log_probs(logits).gather(1, targets.long()[:, None])[:, 0].exp()
     return _reduce(loss + epsilon * (1 - (1 - a) * p - a / logits.shape[1]), reduction)
 

@@ -70,9 +70,9 @@ def probabilities(
     logits = _as_tensor(logits)
     y = _as_tensor(y).to(logits.device)
     _check_shapes(logits, y, n_classes)
-    probs = logits.float().softmax(-1)
+    y, probs = y.long(), logits.float().softmax(-1)
     if bool(probs.isnan().any() | (y < 0).any() | (y >= logits.shape[1]).any()): _refuse(probs, y)
-    return probs.clamp_(max=1 - 2**-24), y.long()
+    return probs.clamp_(max=1 - 2**-24), y
 
 def _refuse(probs: Tensor, y: Tensor) -> None:
     "Raise the `MetricError` that says what is wrong with the numbers: NaN (N, C), or labels (N,)."
@@ -194,12 +194,13 @@ def per_sign(
     other sign it is most often named as. Raises `MetricError`."""
     probs, y = probabilities(logits, y)
     n = _confusions(probs, y, signs)
-    hit, clips, named = np.diag(n), n.sum(1), n.sum(0)
+    hit, clips = np.diag(n), n.sum(axis=1)
+    named = n.sum(axis=0).set_axis(clips.index)
     top5 = probs.topk(min(5, probs.shape[1])).indices.eq(y[:, None]).any(1).cpu().numpy()
     wrong = n.where(~np.eye(len(n), dtype=bool), 0)
     table = pd.DataFrame({
-        'clips': clips, 'accuracy': hit / clips, 'precision': hit / named.to_numpy(),
-        'f1': 2 * hit / (clips + named.to_numpy()),
+        'clips': clips, 'accuracy': hit / clips, 'precision': hit / named,
+        'f1': 2 * hit / (clips + named),
         'top5': pd.Series(top5).groupby(y.cpu().numpy()).mean().reindex(range(len(n))).to_numpy(),
         'mistaken_for': wrong.idxmax(axis=1).where(wrong.sum(axis=1) > 0, '')})
     return table.sort_values('accuracy', kind='stable')
