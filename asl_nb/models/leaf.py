@@ -8,6 +8,7 @@ __all__ = ['LeafError', 'BranchOutput', 'RootOutput', 'ClassifierLeafOutput', 'c
 
 # %% ../../nbs/30_models.leaf.ipynb #d52f7013
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +81,7 @@ class ClassifierLeaf(nn.Module):
         self.last_layer_bias = last_layer_bias
         self.label_smoothing, self.max_alpha = label_smoothing, max_alpha
         self._check_settings()
-        self.loss_fn = build_loss(loss_fn) if isinstance(loss_fn, str) else loss_fn
+        self.loss_fn = loss_fn if callable(loss_fn) else build_loss(loss_fn)
         self.encoder = self._build_encoder()
         self.initialize()
 
@@ -92,14 +93,15 @@ def _check_settings(self: ClassifierLeaf) -> None:
         v = getattr(self, name)
         if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or v < least:
             raise LeafError(f'{name} should be a whole number of at least {least}, got {v!r}')
-    a = self.label_smoothing
-    if isinstance(a, str) and a != 'quality':
-        raise LeafError(f"label_smoothing should be a number in 0…1 or 'quality', got {a!r}"
-                        f"{suggest(a, ['quality'])}")
-    for name in ('label_smoothing', 'max_alpha'):
+    for name in ('layernorm', 'last_layer_bias'):
         v = getattr(self, name)
-        if not isinstance(v, str) and not 0 <= v <= 1:
-            raise LeafError(f'{name} should lie in 0…1, got {v!r}')
+        if not isinstance(v, bool): raise LeafError(f'{name} should be True or False, got {v!r}')
+    for name, words in ('label_smoothing', ['quality']), ('max_alpha', []):
+        v = getattr(self, name)
+        if isinstance(v, str) and v in words: continue
+        if isinstance(v, (bool, str)) or not isinstance(v, Real) or not 0 <= v <= 1:
+            raise LeafError(f"{name} should be a number in 0…1{' or quality' * len(words)}, "
+                            f'got {v!r}{suggest(v, words)}')
 
 # %% ../../nbs/30_models.leaf.ipynb #a1788967
 @patch
