@@ -28,7 +28,8 @@ from textwrap import fill
 from fastcore.script import Param, anno_parser
 from packaging.requirements import Requirement
 
-from .config import AslNbError
+try: from asl_nb.config import AslNbError
+except ImportError: AslNbError = SystemError       # asl_doctor must start where NumPy does not
 
 # %% ../nbs/70_cli.ipynb #d14df458
 def command(
@@ -44,6 +45,7 @@ def command(
                 sys.stdout.flush()
         except BrokenPipeError: status = hang_up()
         except (AslNbError, OSError) as e: status = say_error(fn.__name__, as_options(fn, str(e)))
+        except ImportError as e: status = say_error(fn.__name__, f'{e}. asl_doctor says what to do')
         except KeyboardInterrupt: status = say_error(fn.__name__, 'interrupted', 130)
         return status or 0
     return run
@@ -184,12 +186,16 @@ def ask(
 # %% ../nbs/70_cli.ipynb #4ebe54cf
 def check_imports() -> list:
     "Do the packages load that all the rest stands on?"
+    names = 'numpy', 'yaml', 'tqdm', 'pandas', 'pyarrow.parquet', 'cv2', 'pytorch_lightning'
+    if ask('import ' + ', '.join(names))[0]:
+        return [Check('Imports', 'ok', 'what is installed loads')]
     checks = []
-    for name in ('numpy', 'pandas', 'pyarrow.parquet', 'cv2', 'pytorch_lightning'):
+    for name in names:
         ok, said = ask(f'import {name}')
-        if not ok: checks.append(Check(f'import {name}', 'fail', said, 'install it again: pip install '
-                                       '--force-reinstall, in the version of constraints.txt'))
-    return checks or [Check('Imports', 'ok', 'what is installed loads')]
+        if not ok: checks.append(Check(f'import {name}', 'fail', said, 'install it again, in the '
+                                       'tested version: pip install --force-reinstall -c '
+                                       'constraints.txt …'))
+    return checks
 
 # %% ../nbs/70_cli.ipynb #39572ed5
 def check_mediapipe() -> Check:
@@ -238,7 +244,8 @@ def doctor(
     "Look at everything that must be there, and at what may be."
     checks = []
     for look in LOOKS:
-        found = look()
+        try: found = look()
+        except Exception as e: found = Check(look.__name__, 'fail', repr(e), 'mend the above first')
         for check in found if isinstance(found, list) else [found]:
             checks.append(check)
             if show: print(check, flush=True)
@@ -394,6 +401,7 @@ def asl_predict(
     bad = []
     for clip in clips:
         try: found = predictor.predict(clip, top=top)
-        except (AslNbError, OSError) as e: bad.append(f'{e}' if str(clip) in str(e) else f'{clip}: {e}')
+        except (AslNbError, OSError) as e:
+            bad.append(str(e) if str(clip) in str(e) else f'{clip}: {e}')
         else: print(answer_line(clip, found) if json_ else answer_text(clip, found), flush=True)
     if bad: raise AslNbError(f'{len(bad)} of {len(clips)} clips gave no answer\n' + '\n'.join(bad))

@@ -50,7 +50,8 @@ class SignPredictor:
         return cls(model, info.signs, info, device)
 
     def __repr__(self):
-        return f'{type(self).__name__}({len(self.signs)} signs, {self.model.frontend.name}, {self.device})'
+        return (f'{type(self).__name__}({len(self.signs)} signs, {self.model.frontend.name}, '
+                f'{self.device})')
 
 # %% ../nbs/61_predict.ipynb #6d8f60ac
 def as_recording(
@@ -167,7 +168,8 @@ def get_random_video(
     "A video from a folder, at random; raises `PredictError` when there is none."
     kinds = {'.mp4', '.mov', '.avi', '.webm', '.mkv', '.m4v'}
     videos = sorted(p for p in Path(root_dir).rglob('*') if p.suffix.lower() in kinds)
-    if not videos: raise PredictError(f'no videos in {root_dir}: looked for {", ".join(sorted(kinds))}')
+    if not videos:
+        raise PredictError(f'no videos in {root_dir}: looked for {", ".join(sorted(kinds))}')
     return videos[np.random.default_rng(seed).integers(len(videos))]
 
 # %% ../nbs/61_predict.ipynb #8dc8c914
@@ -203,14 +205,15 @@ def write_video(
     path,  # the .webm file to write
     fps: float,  # frames a second
 ) -> Path:
-    "Write frames as a video that browsers play; raises `WriteError`, and leaves nothing half written."
+    "Write frames as a video that browsers play; whole or not at all. Raises `WriteError`."
     path, out, size = Path(path).with_suffix('.webm'), None, None
     with atomic_path(path) as new:
         try:
             for rgb in frames:
                 if out is None: out, size = _writer(new, fps, rgb), rgb.shape
                 if rgb.shape != size:
-                    raise PredictError(f'a frame of shape {rgb.shape} after {size}: expected one size')
+                    raise PredictError(f'a frame of shape {rgb.shape} after {size}: '
+                                       'expected one size')
                 out.write(rgb[..., ::-1])
         finally:
             if out: out.release()
@@ -238,13 +241,15 @@ def play_video_with_predictions(
     "A copy of a video with the most probable signs, and what the tracker saw, over the picture."
     video = Path(video_path)
     out = Path(out or video.with_name(f'{video.stem}.signs')).with_suffix('.webm')
-    if out.exists() and out.samefile(video): raise PredictError(f'{out}: would replace the video itself')
+    if out.exists() and out.samefile(video):
+        raise PredictError(f'{out}: would replace the video itself')
     known = isinstance(model_checkpoint, SignPredictor)
     predictor = model_checkpoint if known else SignPredictor.from_file(model_checkpoint)
     rec = video_to_recording(video)
     lines = [f'signed: {sign}'] if sign else []
     lines += [f'{p:4.0%}  {s}' for s, p in predictor.predict(rec, num_top_predictions)]
-    pictures = ((rgb, xyz if show_mesh else None) for (rgb, _), xyz in zip(read_frames(video), rec.xyz))
+    pictures = ((rgb, xyz if show_mesh else None)
+                for (rgb, _), xyz in zip(read_frames(video), rec.xyz))
     frames = (write_over(rgb if xyz is None else draw_landmarks_on_frame(rgb, xyz), lines)
               for rgb, xyz in pictures)
     return write_video(in_time(frames, rec.frame), out, rec.fps or 25)

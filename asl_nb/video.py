@@ -65,7 +65,7 @@ def _count(path, capture, n, seconds):
 # %% ../nbs/60_video.ipynb #169886b2
 def read_frames(
     path,  # a video file: whatever OpenCV's FFmpeg reads (.mp4 .mov .webm .avi …)
-) -> Iterator:  # of (frame (height, width, 3) uint8 RGB upright, its time in seconds, never falling)
+) -> Iterator:  # of (frame (height, width, 3) uint8 RGB upright, its time in s, never falling)
     "Frame by frame, holding one at a time. Raises `VideoError` for none, warns `DamagedVideo`."
     import cv2
     capture, n, seconds = _open(path), 0, 0.
