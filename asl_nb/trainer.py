@@ -30,7 +30,7 @@ from .config import (AslNbError, Config, ConfigError, atomic_path, default_devic
 from .dataset import SignDataModule
 from .evaluation import PARTS, Evaluation, evaluate, measure, predict_logits, split_record
 from .lightning import LightningBaseModel, log_hparams_metrics, log_metrics
-from .models.base import build_model, load_model, model_config, save_model
+from .models.base import build_model, model_config, save_model
 from .pack import Pack
 from .splits import Split, make_split
 

@@ -15,7 +15,7 @@ def make_pack(folder):
     "A pack of simulated clips; fewer than an epoch has, since reading one again costs the same."
     from asl_nb.pack import pack_corpus
     from asl_nb.simulate import simulate_corpus
-    corpus = simulate_corpus(folder/'raw', n_signs=20, n_signers=8, clips_per_sign_per_signer=5, seed=0)
+    corpus = simulate_corpus(folder/'raw', n_signs=20, n_signers=8, clips_per_sign_per_signer=5, seed=0, workers=1)
     return pack_corpus(corpus, folder/'pack', show_progress=False)
 
 
