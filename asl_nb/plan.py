@@ -149,8 +149,9 @@ def _timeline(key, frames, clip, t, style):
     busy = cycle*np.where(again > 1, .6, 1)
     p = ((t + .5) % cycle[clip])/busy[clip]
     a, b = .18 + .08*uniform(key, 'rise'), .80 + .08*uniform(key, 'fall')
-    lift = ease(.45 + .55*np.minimum(p/a[clip], (1 - p)/(1 - b)[clip]))
-    stroke = np.clip((p - a[clip])/(b - a)[clip], 0, 1)
+    down, up_again = (1 - p)/(1 - b)[clip], (p - (cycle/busy)[clip])/a[clip]
+    lift = ease(.45 + .55*np.maximum(np.minimum(p/a[clip], down), up_again))
+    stroke = np.clip((p - a[clip])/(b - a)[clip], 0, 1)*(down > up_again)
     return lift, stroke**np.exp(.15*normal(key, 'warp'))[clip]
 
 # %% ../nbs/12_plan.ipynb #ca482380
