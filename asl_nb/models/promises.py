@@ -52,6 +52,7 @@ def _distance(
     d = float((a - b).detach().abs().max() / a.detach().abs().max().clamp(min=1e-6))
     return d if d == d else float('inf')
 
+# %% ../../nbs/30_models.promises.ipynb #daf62eb5
 def _insist(ok: bool, why: str) -> None:
     "Raise `ContractError` with `why` unless `ok`."
     if not ok: raise ContractError(why)
@@ -299,7 +300,7 @@ def check_promises(
     build: Callable[[], SignModel],  # builds a fresh model each time
     rel: float = 1e-5,               # largest relative change; 1e-4 for the deep vision backbone
     raises: bool = True,             # raise at the end if a check failed
-    seed: int = 0,                   # of the model's weights and of all that is random in the checks
+    seed: int = 0,                   # of the model's weights and of what is random in the checks
 ) -> pd.DataFrame:  # check, passed, detail
     "Run every check of the contract. Raises `ContractError` naming all that failed."
     found = []

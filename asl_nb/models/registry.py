@@ -32,6 +32,7 @@ def _shipped() -> dict[str, str]:
     "The models that have a YAML file, with their 'module:Class'."
     return {n: b for n in list_configs() if (b := load_config(n).model.get('branch'))}
 
+# %% ../../nbs/30_models.registry.ipynb #8d6480ee
 def registry() -> dict[str, str | type]:
     "Every model name there is, those that come with `asl_nb` and those that were registered."
     return _shipped() | REGISTRY
