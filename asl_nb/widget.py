@@ -41,7 +41,7 @@ class _Stage:
             self.figure = Figure((4, 5.4), dpi=dpi)
             self.canvas = FigureCanvasAgg(self.figure)
             top, self.below = self.figure.subplots(2, 1, height_ratios=[5, .8])
-        self.figure.subplots_adjust(left=.27, right=.97, top=.995, bottom=.085, hspace=.02)
+        self.figure.subplots_adjust(left=.31, right=.97, top=.995, bottom=.085, hspace=.02)
         top.set_position([.02, .25, .96, .74])
         self.person = Skeleton(top)
         self.now = self.below.axvline(0, c='k', lw=1.5, visible=False)
@@ -129,15 +129,15 @@ def _fill_signers(self:LandmarkExplorer):
     "Offer those who sign this sign; stay with who was chosen, if possible."
     who, was = sorted(self._groups[self.sign.value]), self.signer.value
     with self._hold():
-        self.signer.options = [('everybody', None), *((s, s) for s in who)]
-        self.signer.value = was if was in who else None
+        self.signer.options = [('everybody', ''), *((s, s) for s in who)]
+        self.signer.value = was if was in who else ''
     self._fill_clips()
 
 @patch
 def _fill_clips(self:LandmarkExplorer):
     "Offer the clips of this sign by this signer, and show the first."
     groups, who = self._groups[self.sign.value], self.signer.value
-    rows = np.sort(np.concatenate(list(groups.values()))) if who is None else groups[who]
+    rows = groups[who] if who else np.sort(np.concatenate(list(groups.values())))
     ids = self.corpus.table.sequence_id.to_numpy()[rows]
     with self._hold():
         self.clip.options = [(str(i), int(r)) for i, r in zip(ids, rows)]
@@ -200,7 +200,7 @@ def choose(self:LandmarkExplorer,
                              f'{", ".join(map(str, ids[:3]))}')
     with self._hold():
         self.sign.value = sign_name(self.corpus, sign)
-        self.signer.options = [('everybody', None)]
+        self.signer.options = [('everybody', '')]
     self._fill_signers()
     if signer is not None: self.signer.value = str(signer)
     if clip is not None: self.clip.value = int(rows[np.flatnonzero(ids == clip)[0]])
@@ -225,5 +225,5 @@ def time_explorer(
         for t in np.linspace(0, explorer.frame.max, n_frames).astype(int)[1:]:
             timed('frame', explorer.frame, int(t))
         for part in PARTS: timed('part', explorer.parts[part], not explorer.parts[part].value)
-        timed('signer', explorer.signer, None)
+        timed('signer', explorer.signer, '')
     return pd.DataFrame(rows, columns=['control', 'ms'])

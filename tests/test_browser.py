@@ -115,6 +115,8 @@ def test_the_slider_moves_the_picture(page):
     assert drawn == shown                                  # not stretched over the page
     page.screenshot(path=OUT/'explorer_first.png')
     assert 'frame 1 of' in said
+    menus = page.locator('.widget-dropdown select')
+    assert menus.nth(1).evaluate('s => s.selectedOptions[0].text') == 'everybody'
     handle = page.locator('.widget-slider .noUi-handle').first
     handle.click()
     for _ in range(6): handle.press('ArrowRight')
