@@ -271,7 +271,8 @@ def pack_corpus(
 ) -> Pack:
     """The clips of a corpus as a pack, the same to the byte whatever `workers` and `batch_size`.
     Killed at any moment, the same call goes on from there. Raises `PackError`, `WriteError`."""
-    _whole_numbers(workers=workers, limit=limit, batch_size=batch_size)
+    _whole_numbers(workers=1 if workers is None else workers, batch_size=batch_size,
+                   limit=1 if limit is None else limit)
     corpus, out = _clips(corpus, limit), Path(out).absolute()
     if not out.name: raise PackError(f'{out}: expected the folder to make')
     writer = PackWriter(out, pack_job(corpus, rows, dims, dtype))
@@ -310,7 +311,7 @@ def _say(text, show):
 
 def _whole_numbers(**settings):
     for name, n in settings.items():
-        if n is not None and (not isinstance(n, Integral) or n < 1):
+        if not isinstance(n, Integral) or n < 1:
             raise PackError(f'{name} = {n!r}: expected a whole number, 1 or more')
 
 def _workers(workers, n):

@@ -263,6 +263,8 @@ def test_no_place_to_write(raw, tmp_path):
     (tmp_path/'file').write_text('a file')
     with pytest.raises(WriteError, match='was not written'):
         pack_corpus(raw, tmp_path/'file'/'pack', workers=1, show_progress=False)
+    assert not list(tmp_path.glob('**/*.partial'))
+    with pytest.raises(PackError, match='expected the folder to make'): pack_corpus(raw, '/', workers=1, show_progress=False)
     if os.geteuid() == 0: return        # to whom nothing is read-only
     (tmp_path/'closed').mkdir(mode=0o500)
     with pytest.raises(WriteError, match='Permission denied'):
@@ -291,6 +293,34 @@ def test_from_a_script_without_a_main_guard(raw, whole, tmp_path):
                           env=os.environ | {'PYTHONPATH': str(ROOT)})
     assert done.returncode == 0 and done.stdout == 'once\n', done.stderr
     assert content(tmp_path/'pack') == whole
+
+
+def test_workers_start_although_a_module_of_the_user_has_a_name_of_pythons(raw, whole, tmp_path, monkeypatch, workers_at_once):
+    "A `types.py` beside the script is found first; Python must be up before it looks there."
+    (tmp_path/'types.py').write_text('raise SystemExit("not the one that Python wants")')
+    monkeypatch.syspath_prepend(tmp_path)
+    pack = pack_corpus(raw, tmp_path/'pack', workers=2, batch_size=4, show_progress=False)
+    assert content(pack.path) == whole
+
+
+def test_names_that_are_no_utf8(raw, whole, tmp_path):
+    out = tmp_path/os.fsdecode(b'pack\xff')
+    pack_corpus(raw, out, workers=1, show_progress=False)
+    assert content(Pack.open(out).path) == whole
+
+
+@pytest.mark.parametrize('name, old, new', [
+    ('header.json', '"dims": "xy"', '"dims": "yx"'), ('header.json', '"rows": [0,', '"rows": [1,'),
+    ('header.json', '"s0": 0', '"s9": 0'), ('header.json', '"version": 1', '"version": "1"'),
+    ('header.json', '"quarantined": 3', '"quarantine": 3'), ('landmarks.npy', None, None), ('index.parquet', None, None)])
+def test_a_pack_that_was_tampered_with(raw, tmp_path, name, old, new):
+    pack = pack_corpus(raw, tmp_path/'pack', workers=1, show_progress=False)
+    file = pack.path/name
+    if old is None: os.truncate(file, 0)
+    else:
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(PackError, match='do not belong together|is not a pack|cut short'): Pack.open(pack.path)
 
 
 def test_workers_start_light():
