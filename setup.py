@@ -21,7 +21,7 @@ setup(
     python_requires=f">={facts['min_python']}",
     install_requires=words('requirements'), extras_require=extras,
     packages=find_packages(include=[facts['lib_path'], facts['lib_path'] + '.*']),
-    package_data={facts['lib_path']: ['configs/*.yaml', 'static/*']}, include_package_data=True,
+    package_data={facts['lib_path']: ['configs/*.yaml', 'static/*']},
     entry_points={'console_scripts': words('console_scripts'),
                   'nbdev': [f"{facts['lib_path']}={facts['lib_path']}._modidx:d"]},
     classifiers=['Programming Language :: Python :: 3.11', 'Programming Language :: Python :: 3.12',
