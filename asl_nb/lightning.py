@@ -19,6 +19,7 @@ from torch.optim import lr_scheduler
 from .config import (AslNbError, Config, ConfigError, OptimizerConfig, SchedulerConfig,
                            seed_everything, suggest)
 from .metrics import Metric, build_metrics
+from .splits import SPLIT_PARTS
 
 # %% ../nbs/40_lightning.ipynb #e9523245
 class NonFiniteLoss(AslNbError, ArithmeticError):
@@ -85,7 +86,7 @@ def build_scheduler(
     return _call('scheduler', SCHEDULERS, config.name, optimizer, fields, config.params)
 
 # %% ../nbs/40_lightning.ipynb #2aa9c628
-STAGES = 'train', 'valid', 'test'
+STAGES = SPLIT_PARTS
 
 class LightningBaseModel(LightningModule):
     "Steps, optimiser, schedule and metrics round one `SignModel`."
@@ -115,7 +116,7 @@ def augmenter(self: LightningBaseModel,
     batch,  # a `Batch`, whose clip numbers go into the draw
 ):          # (x, mask) → (x, mask), or None without augmentation
     "The augmentation of this batch."
-    if self.augment is None: return None
+    if self.augment is None or not self.config.data.augment: return None
     drawn_from = self.config.train.seed, self.current_epoch, batch.clip
     return lambda x, mask: self.augment(x, mask, *drawn_from)
 
