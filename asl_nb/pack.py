@@ -220,15 +220,15 @@ def open(cls:Pack,
         (path/'quarantine.csv').stat()
     except (OSError, ValueError, EOFError, pa.ArrowException) as e:
         raise PackError(f'{path}: a part of it is missing or cut short ({e}): {_AGAIN}') from e
-    if not _agree(header, table, landmarks):
+    if not _agree(header, table.schema, index := table.to_pandas(), landmarks):
         raise PackError(f'{path}: header, index and array do not belong together: {_AGAIN}')
-    return cls(path, header, table.to_pandas(), landmarks)
+    return cls(path, header, index, landmarks)
 
 _AGAIN = 'copy the pack again, or pack again with overwrite=True'
-def _agree(header, table, landmarks):
+def _agree(header, schema, index, landmarks):
     shape = header['frames'], len(header['rows']), len(header['dims'])
     said = {k: v for k, v in header.items() if k != 'hash'}
-    return (table.schema.equals(INDEX) and pack_hash(said, table.to_pandas()) == header['hash']
+    return (schema.equals(INDEX) and pack_hash(said, index) == header['hash']
             and landmarks.shape == shape and landmarks.dtype == header['dtype'])
 
 # %% ../nbs/16_pack.ipynb #c3183fa9
