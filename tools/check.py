@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 ENV = os.environ | {'PATH': f'{BIN}{os.pathsep}{os.environ["PATH"]}', 'TF_CPP_MIN_LOG_LEVEL': '3', 'PYTHONHASHSEED': '0',
-                    'ASL_NB_QUIET': '1'}
+                    'ASL_NB_QUIET': '1', 'OMP_NUM_THREADS': '1'}   # notebooks run side by side, a core each
 if ENV.get('ASL_REAL_DATA'): ENV['ASL_REAL_DATA'] = str(Path(ENV['ASL_REAL_DATA']).resolve())   # notebooks run in nbs/
 CI = os.environ.get('CI') == 'true'
 passed, failed, skipped = [], [], []
