@@ -38,5 +38,5 @@ outputs: $(BIN)/.ready
 	$(BIN)/python tools/readme.py
 
 clean:
-	rm -rf out build dist _proc _docs *.egg-info .pytest_cache .hypothesis lightning_logs nbs/lightning_logs
+	rm -rf out build dist _proc _docs *.egg-info .pytest_cache .hypothesis nbs/.hypothesis tests/.hypothesis nbs/.ipynb_checkpoints lightning_logs nbs/lightning_logs
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

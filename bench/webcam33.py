@@ -104,7 +104,8 @@ which the network gives up.
                             f'| {r["trees_f1"]:.3f} | {r["seconds"]:.0f} |\n')
     text += f'| all | | {n.sum():,} | **{mean("network"):.3f}** | | **{mean("trees"):.3f}** | | {sum(r["seconds"] for r in rows):.0f} |\n'
     text += '\nTakes of one recorder are near copies of each other: a split within recorders would say little about a new person. The network was\n' \
-            'trained without augmentation, on a dozen recorders; it learns them by heart, and the trees, less able to, do better on new ones.\n'
+            'trained without augmentation on eight to ten recorders, and the trees do better. `BiLSTMPredictor` stands for the LSTM family; the\n' \
+            'seconds were taken on a machine busy with other work.\n'
     (ROOT/'bench'/'webcam33.md').write_text(text)
     print(text)
 

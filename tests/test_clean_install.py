@@ -24,7 +24,7 @@ def test_import_works_without_the_dependencies_being_imported(tmp_path):
     assert version.count('.') == 2 and int(configs) >= 3
 
 
-def test_the_requirements_resolve_to_what_is_installed_here():
-    "The tested versions satisfy settings.ini, and nothing in this environment contradicts another package."
+def test_nothing_installed_here_contradicts_another_package():
+    "The tested versions fit each other and what settings.ini asks for."
     r = subprocess.run([sys.executable, '-m', 'pip', 'check'], capture_output=True, text=True)
     assert r.returncode == 0, r.stdout

@@ -34,8 +34,9 @@ def pack(tmp_path_factory):
 def stopped(pack, out, number, wait_for):
     "Start a training, send it a signal once a file is there; exit status, stdout, stderr."
     env = os.environ | {'ASL_NB_QUIET': '1', 'OMP_NUM_THREADS': '1'}
+    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)      # a shell's background jobs start deaf to Ctrl-C
     p = subprocess.Popen([sys.executable, '-c', TRAIN, str(pack.path), str(out)], env=env, text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen)
     try:
         end = time.monotonic() + 120
         while not (out/wait_for).exists() and p.poll() is None and time.monotonic() < end: time.sleep(.05)

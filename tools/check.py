@@ -5,7 +5,7 @@ usage: check.py [--only NAME ...]
 
 1 clean     notebooks are as nbdev_clean leaves them
 2 export    the generated modules, deleted and exported anew, are the committed ones
-3 order     notebooks import only from lower numbers
+3 order     notebooks import only from lower numbers, or earlier names where they share one
 4 readme    README.md is what index.ipynb says
 5 sidebar   every notebook has its place in the site's sidebar and on the map of index.ipynb
 6 notebooks nbdev_test, with the flags for what is installed and at hand
@@ -74,7 +74,7 @@ def export():
 
 def order():
     rc, out = sh(sys.executable, 'tools/check_order.py')
-    say('order: notebooks import only from lower numbers', rc == 0, out)
+    say('order: notebooks import only from what comes before them', rc == 0, out)
 
 
 def readme():
