@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 from fastcore.basics import patch
 
+from .asl_signs import RecordingError, read_landmarks
 from .config import AslNbError, WriteError
 from .landmarks import PARTS, subset
-from .recordings import RecordingError, read_landmarks
 
 # %% ../nbs/16_journal.ipynb #b7d8dfe3
 class PackError(AslNbError):

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from fastcore.basics import patch
 
 from .config import progress
+from .corpus import Corpus
 from .journal import PackError, PackWriter, npy_header, read_batches, size_and_time, write_all
 from .landmarks import N_ROWS, PARTS, row_name, subset
-from .recordings import Corpus
 
 # %% ../nbs/16_pack.ipynb #00ffb495
 FORMAT, VERSION = 'asl_nb.pack', 1
