@@ -21,9 +21,9 @@ class LossError(AslNbError, ValueError):
 
 INTEGERS = torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8    # of class numbers
 
-# %% ../nbs/21_losses.ipynb #ea12370e
-def _check_targets(logits: Tensor, targets: Tensor) -> None:
-    "Raise `LossError` unless `logits` are (B, C) and `targets` (B,) class numbers in 0…C−1."
+# %% ../nbs/21_losses.ipynb #5ca85bb1
+def _check_shapes(logits: Tensor, targets: Tensor) -> None:
+    "Raise `LossError` unless `logits` are floats (B, C), `targets` (B,) integers, and B ≥ 1."
     for name, t in dict(logits=logits, targets=targets).items():
         if not isinstance(t, Tensor):
             raise LossError(f'{name} should be a tensor, got {type(t).__name__}')
@@ -34,10 +34,15 @@ def _check_targets(logits: Tensor, targets: Tensor) -> None:
         raise LossError(f'targets should be {len(logits)} class numbers, shape ({len(logits)},), '
                         f'got {tuple(targets.shape)} of {targets.dtype}')
     if not len(logits): raise LossError('an empty batch has no loss: got 0 clips')
-    if targets.device.type == 'cpu':
-        bad = targets[(targets < 0) | (targets >= logits.shape[1])]
-        if len(bad): raise LossError(f'target {int(bad[0])} is not in 0…{logits.shape[1] - 1}: '
-                                     'do the model and the label map have the same signs?')
+
+# %% ../nbs/21_losses.ipynb #d08e5513
+def _check_targets(logits: Tensor, targets: Tensor) -> None:
+    "Raise `LossError` unless `logits` are (B, C) and `targets` (B,) class numbers in 0…C−1."
+    _check_shapes(logits, targets)
+    if targets.device.type != 'cpu': return
+    bad = targets[(targets < 0) | (targets >= logits.shape[1])]
+    if len(bad): raise LossError(f'target {int(bad[0])} is not in 0…{logits.shape[1] - 1}: '
+                                 'do the model and the label map have the same signs?')
 
 # %% ../nbs/21_losses.ipynb #8595598e
 def _check_alpha(alpha: float | Tensor, logits: Tensor) -> Tensor:
