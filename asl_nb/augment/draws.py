@@ -28,9 +28,7 @@ def _right(x: Tensor, k: int) -> Tensor:
     return (x >> k) & (2**(64 - k) - 1)
 
 # %% ../../nbs/18_augment.draws.ipynb #701759d7
-def mix(
-    x: Tensor,  # int64, any shape
-) -> Tensor:    # int64, same shape
+def mix(x: Tensor) -> Tensor:  # int64, any shape
     "64 bits stirred, one to one (SplitMix64's finaliser; Steele, Lea and Flood 2014, Stafford)."
     x = (x ^ _right(x, 30)) * _M1
     x = (x ^ _right(x, 27)) * _M2
@@ -63,8 +61,8 @@ class Draws:
     ):
         self.seed, self.epoch, self.names = _whole('seed', seed), _whole('epoch', epoch), names
         if not isinstance(clip, Tensor) or clip.ndim != 1 or clip.is_floating_point():
-            what = f'{clip.dtype} of shape {tuple(clip.shape)}' if isinstance(clip, Tensor) else clip
-            raise AugmentationError(f'clip is {what}; expected the ids of B clips, '
+            is_ = f'{clip.dtype} of shape {tuple(clip.shape)}' if isinstance(clip, Tensor) else clip
+            raise AugmentationError(f'clip is {is_}; expected the ids of B clips, '
                                     'a tensor (B,) of whole numbers')
         self.clip = clip.long()
 
@@ -88,17 +86,17 @@ def bits(self: Draws,
     return mix(start[:, None] + count * _GAMMA).view(-1, *n)
 
 # %% ../../nbs/18_augment.draws.ipynb #e8812758
-def _ends(low, high, n) -> tuple[Tensor, Tensor]:
-    "Both ends of a range as single precision, shaped to go with (B, *n)."
-    low, high = (torch.as_tensor(v, dtype=torch.float32) for v in (low, high))
-    return tuple(v.view(-1, *[1] * n) if v.ndim == 1 else v for v in (low, high))
+def _ends(low, high, n, dtype) -> list[Tensor]:
+    "Both ends of a range as tensors, shaped to go with (B, *n)."
+    ends = [torch.as_tensor(v, dtype=dtype) for v in (low, high)]
+    return [v.view(-1, *[1] * n) if v.ndim == 1 else v for v in ends]
 
 def _ordered(name, low, high):
     "Raise `AugmentationError` for numbers that are no range; tensors are taken as they are."
     if not isinstance(low, Tensor) and not isinstance(high, Tensor) and not low <= high:
         raise AugmentationError(f'{name}: a range from {low} to {high}; expected low ≤ high')
 
-# %% ../../nbs/18_augment.draws.ipynb #fcd9c38b
+# %% ../../nbs/18_augment.draws.ipynb #47a87e5e
 @patch
 def uniform(self: Draws,
     name: str,             # what for; the same name gives the same numbers
@@ -109,7 +107,7 @@ def uniform(self: Draws,
     "Numbers between `low` and `high`, all equally likely."
     _ordered(name, low, high)
     u = _right(self.bits(f'{name} uniform', n), 40).float() / 2**24
-    low, high = _ends(low, high, u.ndim - 1)
+    low, high = _ends(low, high, u.ndim - 1, torch.float32)
     return torch.minimum(low + (high - low) * u, torch.nextafter(high, low))
 
 # %% ../../nbs/18_augment.draws.ipynb #92403940
@@ -123,8 +121,7 @@ def integers(self: Draws,
     "Whole numbers from `low` to `high` − 1, all equally likely; `low` where there is none."
     _ordered(name, low, high)
     bits = _right(self.bits(f'{name} integers', n), 32)
-    low, high = (torch.as_tensor(v) for v in (low, high))
-    low, high = (v.view(-1, *[1] * (bits.ndim - 1)) if v.ndim == 1 else v for v in (low, high))
+    low, high = _ends(low, high, bits.ndim - 1, torch.int64)
     return low + (bits * (high - low).clamp(min=0) >> 32)
 
 # %% ../../nbs/18_augment.draws.ipynb #072e67b6
@@ -162,9 +159,8 @@ def normal(self: Draws,
 
 # %% ../../nbs/18_augment.draws.ipynb #00aa262a
 @patch
-def permutation(self: Draws,
-    name: str,  # what for
-) -> Tensor:    # (B,) int64, places in the batch
+def permutation(self: Draws, name: str,  # what for
+) -> Tensor:                             # (B,) int64, places in the batch
     "A partner for each clip: another one of the batch, itself only when it is alone."
     order = self.bits(f'{name} permutation').argsort(stable=True)
     return torch.empty_like(order).scatter(0, order, order.roll(-1))
