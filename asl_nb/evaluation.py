@@ -170,7 +170,6 @@ LABELS = {'signer-independent': 'signers never seen in training',
           'validation': 'VALIDATION signers: they chose the epoch, the number is somewhat high',
           'leaky': 'LEAKY: signers of the training are among these, an upper bound at best'}
 
-# %% ../nbs/41_evaluation.ipynb #920b62e0
 @patch
 def __str__(self: Evaluation) -> str:
     s = self.scores

@@ -163,7 +163,7 @@ def plot_reliability(
                clip_on=False)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel='confidence', ylabel='accuracy', aspect='equal')
     ax.spines[['top', 'right']].set_visible(False)
-    ax.legend(frameon=False, loc='upper left', fontsize=8)
+    ax.legend(frameon=False, loc='lower left', bbox_to_anchor=(0, 1), borderaxespad=.2, fontsize=8)
     return ax
 
 # %% ../nbs/20_metrics.ipynb #af82803a
