@@ -20,15 +20,54 @@ def notebook(path, *sources):
     path.write_text(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5)), encoding='utf-8')
 
 
-@pytest.mark.parametrize('line', [
-    'import asl_nb.late', 'import asl_nb.late as l', 'from asl_nb.late import f', 'from asl_nb import late',
+LATE = [
+    'import asl_nb.late', 'import asl_nb.late as l', 'from asl_nb.late import f', 'from asl_nb import late', 'from asl_nb import (a,\n  late as l)',
     'def f():\n    from asl_nb.late import g', 'from importlib import import_module\nimport_module("asl_nb.late")',
+    'import_module(".late", "asl_nb")', 'import_module(".late", package="asl_nb")', 'import_module("..late", "asl_nb.models")',
     '__import__("asl_nb.late")', 'REGISTRY = {"x": "asl_nb.late:X"}', 'from .late import f', 'from . import late',
-    '%matplotlib inline\n!ls\nimport asl_nb.late'])
+    # strings that are run, here or by another Python
+    'exec("import asl_nb.late")', 'subprocess.run([sys.executable, "-c", "import sys; from asl_nb.late import f; f()"])',
+    'subprocess.run([sys.executable, "-m", "asl_nb.late"])', 'code = """\n    import os\n    def f():\n        import asl_nb.late\n"""',
+    'run("import importlib; importlib.import_module(\'asl_nb.late\')")', 'os.system(\'python -c "from asl_nb import early, late"\')',
+    'code = f"import asl_nb.late; print({x})"', 'code = f"from asl_nb.late import {x}"', 'code = f"{a}\\nfrom asl_nb.late import f"',
+    'import_module(f"asl_nb.late")', 'exec(f"{x} = 1; import asl_nb.late as {x} ?")', 'exec("exec(\'import asl_nb.late\')")',
+    # shell lines and magics
+    '%matplotlib inline\n!ls\nimport asl_nb.late', '!python -c "import asl_nb.late"', 'out = !python -c "import asl_nb.late"', '!python -m asl_nb.late',
+    '!python ../asl_nb/late.py', '%run ../asl_nb/late.py', '%run -m asl_nb.late', '%time import asl_nb.late', '%%time\nfrom asl_nb.late import f',
+    '%%bash\npython -c "import asl_nb.late"', 'for i in 1, 2:\n    !python -c "import asl_nb.late"']
+
+
+@pytest.mark.parametrize('line', LATE)
 def test_order_sees_an_import_from_a_later_notebook(tmp_path, line):
     notebook(tmp_path/'10_early.ipynb', '#| default_exp early', line)
     notebook(tmp_path/'20_late.ipynb', '#| default_exp late', 'import asl_nb.early')
     assert list(check_order.breaches(tmp_path)) == [('10_early.ipynb', 'late')]
+
+
+@pytest.mark.parametrize('line', ['from .late import f', 'from . import late', 'from ..models.late import f', 'from asl_nb.models import late',
+                                  'import_module(".late", __package__)', 'import_module(".models.late", "asl_nb")'])
+def test_order_sees_a_relative_import_inside_a_package(tmp_path, line):
+    notebook(tmp_path/'30_models.early.ipynb', '#| default_exp models.early', line)
+    notebook(tmp_path/'30_models.late.ipynb', '#| default_exp models.late')
+    notebook(tmp_path/'40_late.ipynb', '#| default_exp other')
+    assert list(check_order.breaches(tmp_path)) == [('30_models.early.ipynb', 'models.late')]
+
+
+@pytest.mark.parametrize('line, what', [('%run 20_late.ipynb', '20_late.ipynb'), ('!asl_train data/pack --out x', 'cli'), ('!cd x && asl_pack a b', 'cli')])
+def test_order_sees_notebooks_and_commands(tmp_path, line, what):
+    notebook(tmp_path/'10_early.ipynb', '#| default_exp early', line)
+    notebook(tmp_path/'20_late.ipynb', '#| default_exp cli')
+    assert list(check_order.breaches(tmp_path)) == [('10_early.ipynb', what)]
+
+
+@pytest.mark.parametrize('line', [
+    '"a word on asl_nb.late"', 'def f():\n    "import asl_nb.late does the same later."', '# import asl_nb.late', 'print("see asl_nb.late")',
+    '"asl_nb.late.f"', 'x = "data/asl_train"', '!ls asl_nb', 'raise ValueError(f"{x}: later in the course, in asl_nb.late")', 'late = {"late": 3}["late"]',
+    'from asl_nb.early import late', 'from asl_nb.late_ones import f', 'import_module(".late", "other")'])
+def test_order_lets_words_pass(tmp_path, line):
+    notebook(tmp_path/'10_early.ipynb', '#| default_exp early', line)
+    notebook(tmp_path/'20_late.ipynb', '#| default_exp late')
+    assert not list(check_order.breaches(tmp_path))
 
 
 def test_order_lets_the_right_way_round_pass(tmp_path):
