@@ -13,10 +13,11 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from ..config import Config, ConfigError
+from ..config import ConfigError
 from .base import (Branch, SignModel, build_model, check_choice, check_share,
                                 check_whole, masked_mean)
-from .leaf import BranchOutput, ClassifierLeaf
+from .leaf import BranchOutput
+from .model import FeatureClassifier
 
 # %% ../../nbs/32_models.lstm.ipynb #9f0ec460
 @torch.no_grad()
@@ -127,25 +128,10 @@ def pool(self: LSTMBranch, x: Tensor, mask: Tensor) -> Tensor:  # (B, D)
     return torch.cat([last_frame(x[..., :self.hidden_dim], mask), x[:, 0, self.hidden_dim:]], -1)
 
 # %% ../../nbs/32_models.lstm.ipynb #0e521ef7
-class LSTMClassifier(nn.Module):
+class LSTMClassifier(FeatureClassifier):
     "The seed's LSTM classifier: features in, logits out, without a frontend."
+    BRANCH = LSTMBranch
     DEFAULTS = dict(input_dim=192, hidden_dim=100, layer_dim=5, output_dim=250, dropout=0.5)
-
-    def __init__(self, **kwargs):  # any of `DEFAULTS`, and `LSTMBranch`'s other settings
-        super().__init__()
-        settings = {**self.DEFAULTS, **kwargs}
-        n, in_dim = settings.pop('output_dim'), settings.pop('input_dim')
-        try: self.lstm = LSTMBranch(in_dim, **settings)
-        except TypeError as e: raise ConfigError(f'LSTMClassifier: {e}') from e
-        self.output_layer = ClassifierLeaf(self.lstm.out_dim, n)
-
-    def forward(self,
-        x: Tensor,                   # (B, T, input_dim)
-        mask: Tensor | None = None,  # (B, T) bool; None: no padding
-    ) -> Tensor:  # (B, output_dim)
-        "Logits."
-        if mask is None: mask = x.new_ones(x.shape[:2], dtype=torch.bool)
-        return self.output_layer(self.lstm(x, mask)).logits
 
 # %% ../../nbs/32_models.lstm.ipynb #ab98af24
 def LSTMPredictor(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['masked_mean', 'check_whole', 'check_share', 'check_choice', 'Branch', 'MeanPool', 'SignModel', 'check_leaf_names',
-           'ModelOutput']
+           'ModelOutput', 'FeatureClassifier']
 
 # %% ../../nbs/30_models.model.ipynb #02c0d0af
 from collections.abc import Callable, Iterable, Mapping
@@ -189,3 +189,27 @@ def forward(self: SignModel,
 def n_classes(self: SignModel) -> int | dict[str, int]:
     "Classes of the leaf, or by leaf name when there are several."
     return _one_or_all({k: leaf.num_classes for k, leaf in self.leaves.items()})
+
+# %% ../../nbs/30_models.model.ipynb #f2c1e9d8
+class FeatureClassifier(nn.Module):
+    "A branch and a leaf: features in, logits out. A subclass sets `BRANCH` and `DEFAULTS`."
+    BRANCH: type[Branch] = MeanPool
+    DEFAULTS = dict(input_dim=192, output_dim=250)   # features of a frame (seed: 192), signs
+
+    def __init__(self, **kwargs):  # any of `DEFAULTS`, and the branch's other settings
+        super().__init__()
+        settings = {**self.DEFAULTS, **kwargs}
+        in_dim, n = settings.pop('input_dim'), settings.pop('output_dim')
+        try: self.branch = self.BRANCH(in_dim, **settings)
+        except TypeError as e: raise ConfigError(f'{type(self).__name__}: {e}') from e
+        self.output_layer = ClassifierLeaf(self.branch.out_dim, n)
+
+# %% ../../nbs/30_models.model.ipynb #47446eb7
+@patch
+def forward(self: FeatureClassifier,
+    x: Tensor,                   # (B, T, input_dim)
+    mask: Tensor | None = None,  # (B, T) bool; None: no padding
+) -> Tensor:  # (B, output_dim)
+    "Logits."
+    if mask is None: mask = x.new_ones(x.shape[:2], dtype=torch.bool)
+    return self.output_layer(self.branch(x, mask)).logits
