@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
 
+import check  # noqa: E402
 import check_order  # noqa: E402
 import examples  # noqa: E402
 
@@ -107,3 +108,21 @@ def test_the_examples_are_what_their_command_makes(tmp_path):
     for path in made:
         new, old = read_recording(path), read_recording(examples.FOLDER/path.name)
         np.testing.assert_allclose(new.xyz, old.xyz, atol=1e-4, err_msg='run tools/examples.py')
+
+
+def test_cells_run_with_what_is_installed_and_the_others_are_counted(monkeypatch, tmp_path):
+    (tmp_path/'nbs').mkdir()
+    notebook(tmp_path/'nbs'/'10_x.ipynb', '#| slow\n1', '#| keras\n1', '#| real\n1', '#| export\n1', '#| gpu\n1', '#| extra\n1', '#| keras\n#| real\n1', '#| new\n1')
+    (tmp_path/'settings.ini').write_text('[DEFAULT]\ntst_flags = slow extra keras ray real gpu new\n')
+    monkeypatch.setattr(check, 'ROOT', tmp_path)
+    monkeypatch.setattr(check, 'skipped', [])
+    monkeypatch.setattr(check, 'CI', True)
+    monkeypatch.setitem(check.ENV, 'ASL_REAL_DATA', '')
+    monkeypatch.setattr(check, 'sh', lambda *cmd: (1, ''))
+    monkeypatch.setattr(check, 'find_spec', lambda m: None if m in ('tensorflow', 'ray') else m)
+    assert check.flags_here() == ['slow', 'extra']
+    assert check.skipped == ['2 cells flagged keras: tensorflow not installed', '2 cells flagged real: ASL_REAL_DATA does not name the folder of real recordings',
+                             '1 cells flagged gpu: torch finds no GPU', '1 cells flagged new: tools/check.py does not know the flag new']
+    monkeypatch.setitem(check.ENV, 'ASL_REAL_DATA', str(tmp_path))
+    monkeypatch.setattr(check, 'sh', lambda *cmd: (0, ''))
+    assert check.flags_here() == ['slow', 'extra', 'real', 'gpu']

@@ -8,13 +8,15 @@ usage: check.py [--only NAME ...]
 3 order     notebooks import only from lower numbers, or earlier names where they share one
 4 readme    README.md is what index.ipynb says
 5 sidebar   every notebook has its place in the site's sidebar and on the map of index.ipynb
-6 notebooks nbdev_test, with the flags for what is installed and at hand
+6 notebooks nbdev_test, with the flags for what is installed (pose-format, TensorFlow and Keras, Ray, a GPU) and at hand (CI, real recordings)
 7 tests     pytest on tests/
 
 With CI=true the slow cells and long tests run too; with ASL_REAL_DATA naming the folder of real recordings, theirs.
 The last line counts: N passed, N failed.
 """
-import argparse, os, re, shutil, subprocess, sys, tempfile, time
+import argparse, json, os, re, shutil, subprocess, sys, tempfile, time
+from configparser import ConfigParser
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,10 +94,34 @@ def sidebar():
     say('sidebar: every notebook has its place in the sidebar and on the map', not lost, '\n'.join(lost))
 
 
+PACKAGES = {'extra': ['pose_format'], 'keras': ['tensorflow', 'keras'], 'ray': ['ray']}     # flag → what its cells import
+
+
+def lacking(flag):
+    "Why the cells with a flag cannot run here; '' = they can."
+    if flag == 'slow': return '' if CI else 'CI is not true'
+    if flag == 'real': return '' if ENV.get('ASL_REAL_DATA') else 'ASL_REAL_DATA does not name the folder of real recordings'
+    if flag == 'gpu': return '' if sh(sys.executable, '-c', 'import torch; assert torch.cuda.is_available()')[0] == 0 else 'torch finds no GPU'
+    if flag not in PACKAGES: return f'tools/check.py does not know the flag {flag}'
+    missing = [m for m in PACKAGES[flag] if find_spec(m) is None]
+    return f'{" and ".join(missing)} not installed' if missing else ''
+
+
+def flags_here():
+    "The flags in settings.ini whose cells can run here; the others' cells are counted among what was skipped."
+    ini = ConfigParser(delimiters=['='], interpolation=None)
+    ini.read(ROOT/'settings.ini', encoding='utf-8')
+    cells = [''.join(c['source']) for p in (ROOT/'nbs').glob('*.ipynb') for c in json.loads(p.read_text(encoding='utf-8'))['cells']]
+    why = {flag: lacking(flag) for flag in ini['DEFAULT']['tst_flags'].split()}
+    for flag, reason in why.items():
+        n = sum(bool(re.search(rf'^#\|\s*{flag}\s*$', c, re.M)) for c in cells)
+        if n and reason: skipped.append(f'{n} cells flagged {flag}: {reason}')
+    return [flag for flag, reason in why.items() if not reason]
+
+
 def notebooks():
-    flags = (['slow'] if CI else []) + (['real'] if ENV.get('ASL_REAL_DATA') else [])
-    if 'real' not in flags: skipped.append('cells with real recordings: ASL_REAL_DATA is not set')
-    if 'slow' not in flags: skipped.append('slow cells: CI is not true')
+    flags = flags_here()
+    print(f'       notebooks, with cells flagged: {" ".join(flags) or "none"}', flush=True)
     names = [p.name for p in sorted((ROOT/'nbs').glob('*.ipynb'))]
     rc, out = sh(BIN/'nbdev_test', '--timing', '--flags', ' '.join(flags))
     bad = set(re.findall(r'^\s+(\S+\.ipynb)\s*$', out.partition('nbdev Tests Failed')[2], re.M))
