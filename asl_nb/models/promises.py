@@ -57,10 +57,15 @@ def _insist(ok: bool, why: str) -> None:
     "Raise `ContractError` with `why` unless `ok`."
     if not ok: raise ContractError(why)
 
-# %% ../../nbs/30_models.promises.ipynb #b978d866
 def _all(logits) -> Tensor:
     "The logits of all leaves side by side."
     return torch.cat(list(logits.values()), -1) if isinstance(logits, Mapping) else logits
+
+# %% ../../nbs/30_models.promises.ipynb #b978d866
+@torch.no_grad()
+def _in_use(model: SignModel, x: Tensor, mask: Tensor) -> Tensor:
+    "The logits of all leaves side by side, in evaluation mode and without gradients."
+    return _all(model.eval()(x, mask))
 
 def _without_dropout(model: SignModel) -> SignModel:
     "A copy in training mode, of which only layers with running statistics take notice."
@@ -109,16 +114,15 @@ def _padding_in_training(model: SignModel, x, mask, rel: float) -> float:
     return d
 
 # %% ../../nbs/30_models.promises.ipynb #b6619597
-@torch.no_grad()
 def check_unrelated(model: SignModel, rel: float = 1e-5) -> str:
     "Landmarks that are not in `model.rows` change nothing, nor does leaving them out."
     x, mask, _ = example_clips()
     others = np.setdiff1d(subset('all'), model.rows)
     noisy = x.clone()
     noisy[:, :, others] = example_clips(seed=1)[0][:, :, others]
-    want = _all(model.eval()(x, mask))
+    want = _in_use(model, x, mask)
     for what, got in (('changed', noisy), ('left out', x[:, :, model.rows])):
-        d = _distance(want, _all(model(got, mask)))
+        d = _distance(want, _in_use(model, got, mask))
         _insist(d <= rel, f'landmarks outside model.rows, {what}, change its logits by {d:.0e}')
     return f'{len(others)} rows ignored'
 
@@ -142,7 +146,7 @@ def check_missing(model: SignModel, rel: float = 1e-5) -> str:
     x, mask, y = example_clips()
     gone = x.clone()
     gone[3] = float('nan')
-    with torch.no_grad(): a, b = _all(model.eval()(x, mask)), _all(model(gone, mask))
+    a, b = _in_use(model, x, mask), _in_use(model, gone, mask)
     _insist(bool(b.isfinite().all()), 'nothing seen, logits not finite')
     keep = torch.arange(8) != 3
     _insist(_distance(a[keep], b[keep]) <= rel, 'an unseen clip changes its neighbours')
@@ -222,17 +226,15 @@ def check_export(model: SignModel, rel: float = 1e-5) -> str:
     graph, worst = export_program(model).module(), 0.
     for n, frames in ((1, 1), (1, 50), (5, 9)):
         x, mask, _ = example_clips(n, frames)
-        worst = max(worst, _distance(_all(model.eval()(x, mask)), _all(graph(x, mask))))
+        worst = max(worst, _distance(_in_use(model, x, mask), _all(graph(x, mask))))
     _insist(worst <= rel, f'the exported graph differs by {worst:.0e}')
     return f'B and T free, {worst:.0e}'
 
 # %% ../../nbs/30_models.promises.ipynb #9de998f7
-@torch.no_grad()
 def check_lengths(model: SignModel, rel: float = 1e-5) -> str:
     "One frame and a thousand frames both give finite logits."
     for frames in (1, 1000):
-        x, mask, _ = example_clips(2, frames)
-        finite = _all(model.eval()(x, mask)).isfinite().all()
+        finite = _in_use(model, *example_clips(2, frames)[:2]).isfinite().all()
         _insist(bool(finite), f'{frames} frames: logits not finite')
     return 'T = 1 and 1000'
 
@@ -242,17 +244,15 @@ def check_bf16(model: SignModel, rel: float = 1e-5) -> str:
     with torch.autocast('cpu', torch.bfloat16):
         model = deepcopy(model).train()
         grads = _gradients(model, *example_clips())
-        with torch.no_grad(): logits = _all(model.eval()(*example_clips()[:2]))
+        logits = _in_use(model, *example_clips()[:2])
     _insist(bool(logits.isfinite().all()), 'bf16: logits not finite')
     _insist(all(g.isfinite().all() for g in grads.values()), 'bf16: gradients not finite')
     return 'finite'
 
 # %% ../../nbs/30_models.promises.ipynb #9628e4b7
-@torch.no_grad()
 def check_repeats(model: SignModel, rel: float = 1e-5) -> str:
     "In use the same clips give the same logits, bit by bit."
-    x, mask, _ = example_clips()
-    a, b = _all(model.eval()(x, mask)), _all(model(x, mask))
+    a, b = (_in_use(model, *example_clips()[:2]) for _ in range(2))
     _insist(torch.equal(a, b), 'two runs on the same clips differ: is it random in eval mode?')
     return 'same bits'
 
@@ -269,7 +269,7 @@ def check_state(model: SignModel, build: Callable[[], SignModel]) -> str:
     a, b = [_all(twin(x, mask)) for twin in twins]
     _insist(torch.equal(a, b), 'one seed built two different models')
     twins[0].load_state_dict(model.state_dict())
-    same = torch.equal(_all(model.eval()(x, mask)), _all(twins[0](x, mask)))
+    same = torch.equal(_in_use(model, x, mask), _in_use(twins[0], x, mask))
     _insist(same, 'loaded weights give other logits')
     return f'{sum(p.numel() for p in model.parameters()):,} parameters'
 

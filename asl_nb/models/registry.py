@@ -25,7 +25,7 @@ from .model import Branch, SignModel, check_leaf_names
 from ..preprocess import Frontend, build_frontend
 
 # %% ../../nbs/30_models.registry.ipynb #f56e4a60
-REGISTRY: dict[str, str | type] = {}   # what `register` added: name → Branch class or 'module:Class'
+REGISTRY: dict[str, str | type] = {}   # what `register` added: name → class or 'module:Class'
 
 @cache
 def _shipped() -> dict[str, str]:
