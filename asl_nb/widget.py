@@ -8,21 +8,17 @@ __all__ = ['LandmarkExplorer', 'time_explorer']
 # %% ../nbs/13_widget.ipynb #5b9e3eb0
 import html, time
 from contextlib import contextmanager
-from io import BytesIO
 
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 
 from .config import AslNbError
-from .landmarks import N_ROWS, PARTS
+from .landmarks import PARTS
 from .recordings import Corpus
-from .skeleton import NAMES, STYLE, Skeleton, VisualizeError, plot_timeline
+from .skeleton import NAMES, VisualizeError
+from .stage import ClipStage
 from .visualize import FPS, find_clips, sign_name
 
 # %% ../nbs/13_widget.ipynb #f8f6a5ae
@@ -33,50 +29,7 @@ def _group(table):
         groups.setdefault(sign, {})[signer] = rows
     return groups
 
-# %% ../nbs/13_widget.ipynb #10d8f7b2
-class _Stage:
-    "A person over a timeline, as PNG."
-    def __init__(self, dpi):
-        with plt.rc_context(STYLE):
-            self.figure = Figure((4, 5.4), dpi=dpi)
-            self.canvas = FigureCanvasAgg(self.figure)
-            top, self.below = self.figure.subplots(2, 1, height_ratios=[5, .8])
-        self.figure.subplots_adjust(left=.31, right=.97, top=.995, bottom=.085, hspace=.02)
-        top.set_position([.02, .25, .96, .74])
-        self.person = Skeleton(top)
-        self.now = self.below.axvline(0, c='k', lw=1.5, visible=False)
-        self.load(None)
-
-    def load(self, rec):
-        "Make ready for a clip; None = an empty stage."
-        self.rec, nothing = rec, np.full((N_ROWS, 2), np.nan)
-        for bar in list(self.below.collections): bar.remove()    # quicker than `clear`
-        if rec is not None: plot_timeline(rec, self.below)
-        self.below.set_visible(rec is not None)
-        self.now.set_visible(False)
-        self.person.show(nothing, parts=())
-        self.person.nothing.set_visible(False)
-        self.canvas.draw()
-        self.still = self.canvas.copy_from_bbox(self.figure.bbox)
-
-# %% ../nbs/13_widget.ipynb #b147ec27
-@patch
-def png(self:_Stage, t, parts) -> bytes:
-    "Moment t as PNG; without a clip, the empty stage."
-    self.canvas.restore_region(self.still)
-    if self.rec is not None:
-        person = self.person.show(self.rec.xyz[t], parts)
-        self.now.set(xdata=[t, t], visible=True)
-        moving = [*person.lines.values(), *person.points.values(), *person.notes.values(),
-                  *person.letters.values(), person.nothing]
-        for artist in moving: person.ax.draw_artist(artist)
-        self.below.draw_artist(self.now)
-    out = BytesIO()
-    picture = Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert('RGB')
-    picture.save(out, 'PNG', compress_level=1)
-    return out.getvalue()
-
-# %% ../nbs/13_widget.ipynb #cb4313cc
+# %% ../nbs/13_widget.ipynb #b37570ff
 class LandmarkExplorer(widgets.VBox):
     "Wander through a corpus: choose sign, signer and clip; play, scrub, switch parts on and off."
     def __init__(self,
@@ -85,36 +38,55 @@ class LandmarkExplorer(widgets.VBox):
         signer=None, # where to begin; None = every signer
         dpi:int=80 # size of the picture, 4 × 5.4 inches
     ):
-        self.corpus, self.recording, self._holding = corpus, None, False
-        self._groups, self._stage = _group(corpus.table), _Stage(dpi)
-        self._make_controls()
-        rows = [widgets.HBox([self.sign, self.signer, self.clip]),
-                widgets.HBox([self.play, self.frame, self.speed]),
-                widgets.HBox(list(self.parts.values()))]
-        super().__init__([*rows, self.picture, self.status])
+        self.corpus, self.recording, self._trouble, self._holding = corpus, None, '', False
+        self._groups, self._stage = _group(corpus.table), ClipStage(dpi)
+        menus, player, parts = self._make_menus(), self._make_player(), self._make_parts()
+        self.picture, self.status = widgets.Image(format='png'), widgets.HTML()
+        self.picture.layout = {'align_self': 'flex-start'}    # its own size, not the page's width
+        self._listen()
+        super().__init__([*map(widgets.HBox, (menus, player, parts)), self.picture, self.status])
         self.choose(sign, signer)
 
-# %% ../nbs/13_widget.ipynb #a8a75f24
+# %% ../nbs/13_widget.ipynb #300e2c92
+_SHORT = {'layout': {'width': '15em'}, 'style': {'description_width': 'initial'}}
+
 @patch
-def _make_controls(self:LandmarkExplorer):
-    "The widgets, each listening."
-    short = {'layout': {'width': '15em'}, 'style': {'description_width': 'initial'}}
-    self.sign = widgets.Dropdown(description='sign', options=sorted(self._groups), **short)
-    self.signer = widgets.Dropdown(description='signer', **short)
-    self.clip = widgets.Dropdown(description='clip', **short)
+def _make_menus(self:LandmarkExplorer):
+    "Menus of signs, signers and clips."
+    self.sign = widgets.Dropdown(description='sign', options=sorted(self._groups), **_SHORT)
+    self.signer = widgets.Dropdown(description='signer', **_SHORT)
+    self.clip = widgets.Dropdown(description='clip', **_SHORT)
+    return [self.sign, self.signer, self.clip]
+
+# %% ../nbs/13_widget.ipynb #9d64ac81
+_SPEEDS = [('× ¼', .25), ('× ½', .5), ('× 1', 1.), ('× 2', 2.)]
+
+@patch
+def _make_player(self:LandmarkExplorer):
+    "Play and pause, a slider of frames, and the speed."
     self.play = widgets.Play(interval=40)
     self.frame = widgets.IntSlider(description='frame', max=0)
-    self.speed = widgets.Dropdown(description='speed', value=1., **short, options=[
-        ('× ¼', .25), ('× ½', .5), ('× 1', 1.), ('× 2', 2.)])
+    self.speed = widgets.Dropdown(description='speed', value=1., options=_SPEEDS, **_SHORT)
+    self._link = widgets.jslink((self.play, 'value'), (self.frame, 'value'))
+    return [self.play, self.frame, self.speed]
+
+@patch
+def _make_parts(self:LandmarkExplorer):
+    "A button for each part."
     self.parts = {p: widgets.ToggleButton(True, description=NAMES[p]) for p in PARTS}
-    self.picture, self.status = widgets.Image(format='png'), widgets.HTML()
-    self.picture.layout = {'align_self': 'flex-start'}    # its own size, not the page's width
-    self._link = widgets.jslink((self.play, 'value'), (self.frame, 'value'))    # in the browser
-    for widget, fn in [(self.sign, self._fill_signers), (self.signer, self._fill_clips),
-                       (self.clip, self._load), (self.frame, self._draw), (self.speed, self._pace),
-                       *((b, self._draw) for b in self.parts.values())]:
+    return list(self.parts.values())
+
+# %% ../nbs/13_widget.ipynb #99954a7d
+@patch
+def _listen(self:LandmarkExplorer):
+    "Connect each control with what follows from it."
+    follows = [(self.sign, self._fill_signers), (self.signer, self._fill_clips),
+               (self.clip, self._load), (self.frame, self._draw), (self.speed, self._pace),
+               *((button, self._draw) for button in self.parts.values())]
+    for widget, fn in follows:
         widget.observe(lambda change, fn=fn: self._holding or fn(), 'value')
 
+# %% ../nbs/13_widget.ipynb #ac67e16f
 @patch
 @contextmanager
 def _hold(self:LandmarkExplorer):
@@ -123,7 +95,7 @@ def _hold(self:LandmarkExplorer):
     try: yield
     finally: self._holding = before
 
-# %% ../nbs/13_widget.ipynb #0f91afd2
+# %% ../nbs/13_widget.ipynb #cbe68746
 @patch
 def _fill_signers(self:LandmarkExplorer):
     "Offer those who sign this sign; stay with who was chosen, if possible."
@@ -133,6 +105,7 @@ def _fill_signers(self:LandmarkExplorer):
         self.signer.value = was if was in who else ''
     self._fill_clips()
 
+# %% ../nbs/13_widget.ipynb #edfae616
 @patch
 def _fill_clips(self:LandmarkExplorer):
     "Offer the clips of this sign by this signer, and show the first."
@@ -144,21 +117,26 @@ def _fill_clips(self:LandmarkExplorer):
         self.clip.index = 0
     self._load()
 
-# %% ../nbs/13_widget.ipynb #b37570ff
+# %% ../nbs/13_widget.ipynb #c7658bab
 @patch
 def _load(self:LandmarkExplorer):
-    "Read the chosen clip; what cannot be read is said, and the stage stays empty."
+    "Read the chosen clip and show its first frame; what cannot be read is said."
     self._trouble = ''
     try: self.recording = self.corpus[self.clip.value]
     except AslNbError as e: self.recording, self._trouble = None, str(e)
-    last = len(self.recording) - 1 if self.recording else 0
+    self._rewind(len(self.recording) - 1 if self.recording else 0)
+    self._stage.load(self.recording)
+    self._pace()
+    self._draw()
+
+# %% ../nbs/13_widget.ipynb #4d6e5ec3
+@patch
+def _rewind(self:LandmarkExplorer, last):
+    "Player and slider to the first of frames 0 … last."
     with self._hold():
         self.frame.value = self.play.value = 0
         self.frame.max = self.play.max = last
         self.frame.disabled = self.play.disabled = last == 0
-    self._stage.load(self.recording)
-    self._pace()
-    self._draw()
 
 @patch
 def _pace(self:LandmarkExplorer):
@@ -166,7 +144,7 @@ def _pace(self:LandmarkExplorer):
     fps = self.recording.fps if self.recording and self.recording.fps else FPS
     self.play.interval = round(1000/(fps*self.speed.value))
 
-# %% ../nbs/13_widget.ipynb #9e5bb071
+# %% ../nbs/13_widget.ipynb #354cb391
 @patch
 def _draw(self:LandmarkExplorer):
     "The picture of this frame and a line that says what it is."
@@ -174,6 +152,7 @@ def _draw(self:LandmarkExplorer):
     self.picture.value = self._stage.png(self.frame.value, parts)
     self.status.value = html.escape(self.describe())
 
+# %% ../nbs/13_widget.ipynb #135977d9
 @patch
 def describe(self:LandmarkExplorer) -> str:
     "The frame on the stage, in words."
@@ -184,7 +163,14 @@ def describe(self:LandmarkExplorer) -> str:
     if all(m == 1 for m in rec.missing.values()): return f'{words}; nothing was seen in this clip'
     return words + (f'; not seen: {", ".join(lost)}' if lost else '; all parts seen')
 
-# %% ../nbs/13_widget.ipynb #2f4b7845
+# %% ../nbs/13_widget.ipynb #62e77036
+def _clip_row(corpus, rows, clip):
+    "The row of a clip, among `rows`; a `VisualizeError` when it is not there."
+    ids = corpus.table.sequence_id.to_numpy()[rows]
+    if clip in ids: return int(rows[np.flatnonzero(ids == clip)[0]])
+    raise VisualizeError(f'no clip {clip!r} in this selection of {len(ids)}; the first: '
+                         f'{", ".join(map(str, ids[:3]))}')
+
 @patch
 def choose(self:LandmarkExplorer,
     sign=None, # name or class index; None = stay
@@ -192,18 +178,15 @@ def choose(self:LandmarkExplorer,
     clip=None, # a sequence id; None = the first
 ):
     "Go to a clip. Raises `VisualizeError` with the nearest names."
-    sign = self.sign.value if sign is None else sign
+    sign = sign_name(self.corpus, self.sign.value if sign is None else sign)
     rows = find_clips(self.corpus, sign, signer)
-    ids = self.corpus.table.sequence_id.to_numpy()[rows]
-    if clip is not None and clip not in ids:
-        raise VisualizeError(f'no clip {clip!r} in this selection of {len(ids)}; the first: '
-                             f'{", ".join(map(str, ids[:3]))}')
+    row = None if clip is None else _clip_row(self.corpus, rows, clip)
     with self._hold():
-        self.sign.value = sign_name(self.corpus, sign)
-        self.signer.options = [('everybody', '')]
+        self.sign.value = sign
+        self.signer.options = [('everybody', '')] + ([] if signer is None else [str(signer)])
+        self.signer.value = '' if signer is None else str(signer)
     self._fill_signers()
-    if signer is not None: self.signer.value = str(signer)
-    if clip is not None: self.clip.value = int(rows[np.flatnonzero(ids == clip)[0]])
+    if row is not None: self.clip.value = row
     return self
 
 # %% ../nbs/13_widget.ipynb #6ab28747
@@ -215,6 +198,7 @@ def time_explorer(
     "Processor time of each change in the kernel, from setting the control to the new picture."
     rows, table = [], explorer.corpus.table
     def timed(what, widget, value):
+        if widget.value == value: return    # nothing to do is no change
         start = time.process_time()
         widget.value = value
         rows.append((what, 1000*(time.process_time() - start)))
