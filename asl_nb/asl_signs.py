@@ -9,12 +9,12 @@ __all__ = ['COLUMNS', 'RecordingError', 'Recording', 'to_table', 'write_recordin
 import os
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from numbers import Real
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fastcore.basics import patch
 
@@ -130,6 +130,7 @@ def to_table(
     rec:Recording, # what to store
 ) -> pa.Table: # seven columns, 543 rows a frame; NaN becomes null
     "A recording as the table of an asl-signs file: the same columns, types and nulls."
+    import pyarrow.compute as pc # takes its time, and whoever only reads has no use for it
     T, (types, ends) = len(rec), _words()
     small = -2**15 <= rec.frame[0] and rec.frame[-1] < 2**15 # int16, as in genuine files
     number = pa.array(rec.frame).cast(pa.string()).take(pa.array(np.repeat(np.arange(T), N_ROWS)))
@@ -169,7 +170,7 @@ def _buffer(source):
 def _table(file, columns):
     "The wanted columns, decoded: at least one frame, and whole frames only."
     table = file.read(columns=columns, use_threads=False)
-    absent = [c for c in columns if c not in table.column_names]
+    absent = sorted(set(columns) - set(table.column_names))
     if absent:
         raise RecordingError(f'has no column {", ".join(map(repr, absent))}; it has '
                              f'{", ".join(file.schema.names)}; needed are {", ".join(COLUMNS)}')
@@ -180,30 +181,31 @@ def _table(file, columns):
     return table
 
 # %% ../nbs/11_asl_signs.ipynb #2efb5308
-@cache
-def _order(n):
-    "The columns `type` and `landmark_index` of n frames, as arrow decodes them."
-    types = pa.DictionaryArray.from_arrays(np.tile(_TYPE.astype(np.int32), n), list(_NAMES))
-    return types, pa.array(np.tile(_INDEX, n))
-
-def _in_order(table):
-    "Whether every frame is the 543 rows in their one order, stored as usual."
-    frames = 1 << (table.num_rows//N_ROWS - 1).bit_length() # few sizes, each made once
-    return frames <= 1024 and all(
-        table.column(name).equals(pa.chunked_array([a.slice(0, table.num_rows)]))
-        for name, a in zip(('type', 'landmark_index'), _order(frames)))
-
-# %% ../nbs/11_asl_signs.ipynb #dd911c04
-def _whole(col): return col.chunk(0) if col.num_chunks == 1 else col.combine_chunks()
-
-def _numbers(table, name, right_type, what):
-    "A column of numbers as (T, 543); null becomes NaN where there may be any."
+def _column(table, name, right_type, what):
+    "A column as one arrow array; `RecordingError` for another type, or a gap where none may be."
     col = table.column(name)
     if not right_type(col.type) or (col.null_count and what != 'floats'):
         raise RecordingError(f'column {name!r} holds {what}, this is {col.type} with '
                              f'{col.null_count} missing')
-    return _whole(col).to_numpy(zero_copy_only=False).reshape(-1, N_ROWS)
+    return _whole(col)
 
+def _whole(col): return col.chunk(0) if col.num_chunks == 1 else col.combine_chunks()
+
+def _numbers(array):
+    "The values of an arrow array where they lie, (T, 543); where one is null, this is any number."
+    kind = 'f' if pa.types.is_floating(array.type) else 'i'
+    if pa.types.is_unsigned_integer(array.type): kind = 'u'
+    dtype = np.dtype(f'{kind}{array.type.bit_width//8}')
+    start = array.offset*dtype.itemsize
+    return np.frombuffer(array.buffers()[1], dtype, len(array), start).reshape(-1, N_ROWS)
+
+def _there(array):
+    "Where an arrow array has a value and not null, (T, 543) bool."
+    bits, n = np.frombuffer(array.buffers()[0], np.uint8), array.offset + len(array)
+    bits = np.unpackbits(bits, count=n, bitorder='little')[array.offset:]
+    return bits.view(bool).reshape(-1, N_ROWS)
+
+# %% ../nbs/11_asl_signs.ipynb #dd911c04
 def _parts_of_rows(table):
     "The column `type` as (T, 543) numbers of the four parts, or a `RecordingError`."
     col = table.column('type')
@@ -216,14 +218,12 @@ def _parts_of_rows(table):
     if bad is not None:
         raise RecordingError(f'there is no type {bad!r}{suggest(bad, _NAMES) or ";"} '
                              f'types are {", ".join(_NAMES)}')
-    codes = np.array([_NAMES.index(n) for n in names], dtype=np.int8)
-    return codes[col.indices.to_numpy()].reshape(-1, N_ROWS)
+    return np.array([_NAMES.index(n) for n in names], dtype=np.int8)[_numbers(col.indices)]
 
-# %% ../nbs/11_asl_signs.ipynb #213f4b0c
 def _check_order(table):
-    "`RecordingError` that names the first row out of place; none if only the storage is unusual."
+    "`RecordingError` that names the first row that is out of place."
     part = _parts_of_rows(table)
-    index = _numbers(table, 'landmark_index', pa.types.is_integer, 'whole numbers')
+    index = _numbers(_column(table, 'landmark_index', pa.types.is_integer, 'whole numbers'))
     wrong = np.flatnonzero((part != _TYPE) | (index != _INDEX))
     if not len(wrong): return
     i = wrong[0]
@@ -233,10 +233,23 @@ def _check_order(table):
     raise RecordingError(f'row {i} is {p} {k} where {want[0]} {want[1]} belongs: the rows of a '
                          f'frame are {", ".join(_NAMES)}, each from 0; sort the table')
 
-# %% ../nbs/11_asl_signs.ipynb #80ca027f
+# %% ../nbs/11_asl_signs.ipynb #a0b482d4
+_IN_ORDER = set()   # fingerprints of columns that were decoded and found in order
+
+def _fingerprint(file, data):
+    "Hash of the columns `type` and `landmark_index` as they lie in a file; None for unusual files."
+    meta = file.metadata
+    if meta.num_row_groups != 1 or tuple(file.schema.names) != COLUMNS: return None
+    digest, group = blake2b(b'%d' % meta.num_rows, digest_size=16), meta.row_group(0)
+    for col in (group.column(COLUMNS.index('type')), group.column(COLUMNS.index('landmark_index'))):
+        start = col.dictionary_page_offset or col.data_page_offset
+        digest.update(data[start:start + col.total_compressed_size])
+    return digest.digest()
+
+# %% ../nbs/11_asl_signs.ipynb #f56c62e5
 def _frame_numbers(table, check):
     "The number of each frame, (T,) int64."
-    frame = _numbers(table, 'frame', pa.types.is_integer, 'whole numbers')
+    frame = _numbers(_column(table, 'frame', pa.types.is_integer, 'whole numbers'))
     first = frame[:, 0].astype(np.int64)
     if not check: return first
     if not (frame == frame[:, :1]).all():
@@ -245,17 +258,29 @@ def _frame_numbers(table, check):
                              f'frames {frame[t].min()} to {frame[t].max()}')
     return _rising(first)
 
+# %% ../nbs/11_asl_signs.ipynb #54442a58
 def _values(table, rows, dims, check):
     "The coordinates of the wanted rows, (T, L, C) float32."
-    T, L = table.num_rows//N_ROWS, N_ROWS if rows is None else len(rows)
-    out = np.empty((T, L, len(dims)), dtype=np.float32)
-    with np.errstate(over='ignore'):
-        for k, d in enumerate(dims):
-            v = _numbers(table, d, pa.types.is_floating, 'floats')
-            if check: _no_infinity(v[..., None])
-            out[..., k] = v if rows is None else v.take(rows, 1)
-    if check and np.isinf(out).any(): raise RecordingError('a coordinate is too large for float32')
-    return out
+    rows = np.arange(N_ROWS) if rows is None else rows
+    arrays = [_column(table, d, pa.types.is_floating, 'floats') for d in dims]
+    with np.errstate(all='ignore'): return np.stack(
+        [_coordinate(array, rows, check) for array in arrays], axis=-1)
+
+def _coordinate(array, rows, check):
+    "One coordinate of the wanted rows, (T, L) float32, NaN where there is none."
+    exact = _numbers(array)
+    v, gaps = exact.astype(np.float32), array.null_count > 0
+    if check and not np.isfinite(v.sum()): _all_finite(
+        np.where(_there(array), exact, np.nan) if gaps else exact)
+    v = v.take(rows, 1)
+    if gaps: v[~_there(array).take(rows, 1)] = np.nan
+    return v
+
+def _all_finite(values):
+    "`RecordingError` when one of (T, 543) float64 values is infinite, or would be as float32."
+    _no_infinity(values[..., None])
+    if np.isinf(values.astype(np.float32)).any():
+        raise RecordingError('a coordinate is too large for float32')
 
 # %% ../nbs/11_asl_signs.ipynb #df44050f
 def read_landmarks(
@@ -269,16 +294,20 @@ def read_landmarks(
     if not dims or set(dims) - set('xyz') or len(set(dims)) != len(dims):
         raise RecordingError(f"dims = {dims!r}: expected some of 'x', 'y', 'z', such as 'xy'")
     if rows is not None: rows = subset(rows)
-    if name is None and isinstance(source, (str, os.PathLike)): name = os.fspath(source)
-    name, columns = name or 'this recording', [*dims, 'frame']
-    if check: columns += ['type', 'landmark_index']
-    try:
-        file = pq.ParquetFile(pa.BufferReader(_buffer(source)), read_dictionary=['type'])
-        table = _table(file, columns)
-        if check and not _in_order(table): _check_order(table)
-        return _values(table, rows, dims, check), _frame_numbers(table, check)
+    if name is None: name = source if isinstance(source, (str, os.PathLike)) else 'this recording'
+    try: return _decode(_buffer(source), rows, dims, check)
     except RecordingError as e: raise RecordingError(f'{name}: {e}') from None
     except Exception as e: raise RecordingError(f'{name}: is damaged: {e}') from e
+
+def _decode(data, rows, dims, check):
+    "Landmarks and frame numbers from the bytes of a file."
+    file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=['type'])
+    known = _fingerprint(file, data) if check else None
+    look = check and known not in _IN_ORDER
+    table = _table(file, [*dims, 'frame'] + ['type', 'landmark_index']*look)
+    if look: _check_order(table)
+    if known: _IN_ORDER.add(known)
+    return _values(table, rows, dims, check), _frame_numbers(table, check)
 
 # %% ../nbs/11_asl_signs.ipynb #94f67d5a
 def read_recording(path, **meta # as for `read_landmarks`; `fps`, `sign`, `signer`, `source`

@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fastcore.basics import patch
 
-from .config import progress
+from .basics import progress
+from .cores import PackError, read_batches, size_and_time
 from .corpus import Corpus
-from .journal import PackError, PackWriter, npy_header, read_batches, size_and_time, write_all
+from .journal import PackWriter, npy_header, write_all
 from .landmarks import N_ROWS, PARTS, row_name, subset
 
 # %% ../nbs/16_pack.ipynb #00ffb495

@@ -21,7 +21,7 @@ CLIPS, BATCH = 120, 8
 # for a write, when half of it is written. Each call is printed when `die` is negative.
 CHILD = textwrap.dedent('''
     import contextlib, os, signal, sys
-    import asl_nb.journal as J, asl_nb.pack as P
+    import asl_nb.cores as C, asl_nb.journal as J, asl_nb.pack as P
     raw, out, workers, batch, die = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
     calls = 0
     def mortal(f, name, half=False):
@@ -34,13 +34,13 @@ CHILD = textwrap.dedent('''
                 os.kill(os.getpid(), signal.SIGKILL)
             return f(*args, **kw)
         return g
-    processes = J.worker_processes
+    processes = C.worker_processes
     @contextlib.contextmanager
     def ready(n):       # the packer works itself until workers are up: here they are up at once
         with processes(n) as links:
             for link in links: assert link.poll(60)
             yield links
-    J.worker_processes = ready
+    C.worker_processes = ready
     J.write_all = P.write_all = mortal(J.write_all, 'write', half=True)
     for name in ('fsync', 'replace'): setattr(os, name, mortal(getattr(os, name), name))
     P._new_file = mortal(P._new_file, 'new_file')
@@ -79,14 +79,14 @@ def whole(raw):
 @pytest.fixture
 def workers_at_once(monkeypatch):
     "A packer works itself until its workers are up, which would leave them nothing of so small a corpus."
-    import asl_nb.journal as J
-    processes = J.worker_processes
+    import asl_nb.cores as C
+    processes = C.worker_processes
     @contextlib.contextmanager
     def ready(n):
         with processes(n) as links:
             for link in links: assert link.poll(60)
             yield links
-    monkeypatch.setattr(J, 'worker_processes', ready)
+    monkeypatch.setattr(C, 'worker_processes', ready)
 
 
 def content(folder):
@@ -188,14 +188,14 @@ def test_killed_while_overwriting(raw, whole, tmp_path):
 
 
 def test_finished_batches_are_not_done_again(raw, whole, tmp_path, monkeypatch):
-    import asl_nb.journal as J
+    import asl_nb.cores as C
     out, read = tmp_path/'pack', []
-    original = J.read_clip
+    original = C.read_clip
     def counted(path, *args):
         read.append(path)
         if len(read) == 70: raise KeyboardInterrupt
         return original(path, *args)
-    monkeypatch.setattr(J, 'read_clip', counted)
+    monkeypatch.setattr(C, 'read_clip', counted)
     with pytest.raises(KeyboardInterrupt):
         pack_corpus(raw, out, workers=1, batch_size=BATCH, show_progress=False)
     assert lines(journal(out)) == 1 + 69//BATCH
