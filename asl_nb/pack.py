@@ -25,7 +25,7 @@ from .corpus import Corpus
 from .journal import PackWriter, npy_header, write_all
 from .landmarks import N_ROWS, PARTS, row_name, subset
 
-# %% ../nbs/16_pack.ipynb #00ffb495
+# %% ../nbs/16_pack.ipynb #e90ee237
 FORMAT, VERSION = 'asl_nb.pack', 1
 
 def pack_job(
@@ -44,7 +44,7 @@ def pack_job(
     job = dict(format=FORMAT, version=VERSION, rows=subset(rows).tolist(), dims=dims, dtype=dtype,
                signs=corpus.signs)
     digest, t = blake2b(json.dumps(job).encode(), digest_size=16), corpus.table
-    for clip in zip(t.path, t.participant_id, t.sequence_id, t.sign):
+    for clip in zip(*(t[c].tolist() for c in ('path', 'participant_id', 'sequence_id', 'sign'))):
         digest.update(repr(clip).encode())
     return job | dict(inputs=digest.hexdigest())
 
@@ -126,7 +126,6 @@ def _new_file(path, data):
         f.flush()
         os.fsync(f.fileno())
 
-# %% ../nbs/16_pack.ipynb #cd493113
 def _rename(new, out, folder):
     "`new`, a folder in `folder`, becomes `out`; what was there, and the rest of `folder`, goes."
     _sync(new)
@@ -165,6 +164,7 @@ class Pack:
         self.signs, self.hash = header['signs'], header['hash']
         self._array = np.asarray(landmarks)     # the same memory; slices of a memmap cost more
         self._ends = [0, *index.frames.cumsum()]
+    def __len__(self): return len(self.index)
 
 @patch
 def __getitem__(self:Pack,
@@ -177,8 +177,6 @@ def __getitem__(self:Pack,
     return self._array[self._ends[i]:self._ends[i + 1]]
 
 # %% ../nbs/16_pack.ipynb #7a3a2bfe
-@patch
-def __len__(self:Pack): return len(self.index)
 @patch
 def __reduce__(self:Pack): return Pack.open, (self.path,)
 @patch(as_prop=True)
@@ -272,8 +270,7 @@ def pack_corpus(
 ) -> Pack:
     """The clips of a corpus as a pack, the same to the byte whatever `workers` and `batch_size`.
     Killed at any moment, the same call goes on from there. Raises `PackError`, `WriteError`."""
-    _whole_numbers(workers=1 if workers is None else workers, batch_size=batch_size,
-                   limit=1 if limit is None else limit)
+    _whole_numbers(dict(workers=workers, limit=limit), batch_size=batch_size)
     corpus, out = _clips(corpus, limit), Path(out).absolute()
     if not out.name: raise PackError(f'{out}: expected the folder to make')
     writer = PackWriter(out, pack_job(corpus, rows, dims, dtype))
@@ -288,7 +285,7 @@ def pack_corpus(
 def _make(writer, corpus, rows, strict, show, batch_size, workers):
     "Go on from wherever the work stands, to the end."
     n, root, job = len(corpus), str(corpus.root.absolute()), writer.job
-    paths = [os.path.join(root, p) for p in corpus.table.path]
+    paths = [os.path.join(root, p) for p in corpus.table.path.tolist()]
     with writer, progress(total=n, desc='packing', **{} if show else dict(disable=True)) as bar:
         _say(writer.resume(paths), show)
         bar.update(writer.clips)
@@ -310,8 +307,8 @@ def _make(writer, corpus, rows, strict, show, batch_size, workers):
 def _say(text, show):
     if text and show and os.environ.get('ASL_NB_QUIET') != '1': print(text)
 
-def _whole_numbers(**settings):
-    for name, n in settings.items():
+def _whole_numbers(optional, **settings):
+    for name, n in (settings | {k: n for k, n in optional.items() if n is not None}).items():
         if not isinstance(n, Integral) or n < 1:
             raise PackError(f'{name} = {n!r}: expected a whole number, 1 or more')
 
@@ -347,7 +344,6 @@ def _finished(writer, corpus, strict):
     if not (writer.folder/'pack').exists(): shutil.rmtree(writer.folder, ignore_errors=True)
     return pack
 
-# %% ../nbs/16_pack.ipynb #a0863d81
 def _is_ours(out):
     with suppress(OSError, ValueError): return FORMAT in (out/'header.json').read_text('utf-8')
 
