@@ -16,11 +16,11 @@ import torch
 from fastcore.basics import patch
 
 from .config import AslNbError, atomic_path
-from .dataset import collate
+from .dataset import collate, thinned
 from .models.base import load_model
 from .recordings import Recording, read_recording
-from .video import (Tracker, capture_frames, draw_landmarks_on_frame, hushed, read_frames,
-                          video_to_recording)
+from .video import (VIDEO_KINDS, Tracker, capture_frames, draw_landmarks_on_frame,
+                          find_videos, hushed, read_frames, video_to_recording)
 
 # %% ../nbs/61_predict.ipynb #79472685
 class PredictError(AslNbError, ValueError):
@@ -76,9 +76,7 @@ def landmarks(
 ) -> torch.Tensor:  # (T, L, 3) float32; NaN = not seen
     "What the model looks at in one clip."
     xyz = as_recording(clip).xyz[:, self.model.rows]
-    if self.max_frames and len(xyz) > self.max_frames:
-        xyz = xyz[np.linspace(0, len(xyz) - 1, self.max_frames).round().astype(int)]
-    return torch.from_numpy(xyz)
+    return torch.from_numpy(xyz[thinned(len(xyz), self.max_frames)])
 
 # %% ../nbs/61_predict.ipynb #840c3f32
 @patch
@@ -166,10 +164,9 @@ def get_random_video(
     seed: int | None = None,  # the same seed gives the same video
 ) -> Path:
     "A video from a folder, at random; raises `PredictError` when there is none."
-    kinds = {'.mp4', '.mov', '.avi', '.webm', '.mkv', '.m4v'}
-    videos = sorted(p for p in Path(root_dir).rglob('*') if p.suffix.lower() in kinds)
+    videos = find_videos(root_dir)
     if not videos:
-        raise PredictError(f'no videos in {root_dir}: looked for {", ".join(sorted(kinds))}')
+        raise PredictError(f'no videos in {root_dir}: looked for {", ".join(VIDEO_KINDS)}')
     return videos[np.random.default_rng(seed).integers(len(videos))]
 
 # %% ../nbs/61_predict.ipynb #8dc8c914
