@@ -31,7 +31,7 @@ class Recording:
     "One clip: where 543 landmarks are in each of `T` frames. What was not seen is NaN, never 0."
     xyz: np.ndarray               # (T, 543, 3) x and y in image fractions, z as MediaPipe gives it
     frame: np.ndarray|None = None # (T,) frame numbers of the raw video, rising; None = 0…T−1
-    fps: float|None = None        # frames a second, when known
+    fps: float|None = None        # frames a second, when known (NaN: it is not)
     sign: str|None = None         # what is signed (a gloss), when known
     signer: str|None = None       # who signs, when known
     source: str|None = None       # where it came from: a path, a device
@@ -86,7 +86,8 @@ def _rising(frame):
                          f'frame {b} comes after frame {a}; frames are in order of time')
 
 def _as_rate(fps):
-    "Frames a second as a float, or a `RecordingError`."
+    "Frames a second as a float, None for NaN, or a `RecordingError`."
+    if isinstance(fps, Real) and fps != fps: return None
     if isinstance(fps, Real) and 0 < fps < np.inf: return float(fps)
     raise RecordingError(f'fps is {fps!r}: expected frames a second, a number above 0, or None')
 
