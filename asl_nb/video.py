@@ -20,10 +20,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from .config import WriteError, atomic_path, progress
+from .cores import size_and_time
 from .corpus import Corpus, CorpusError, _fresh, _link, clip_path
 from .frames import (VIDEO_KINDS, DamagedVideo, VideoError, capture_frames, find_videos,
                            frame_count, frame_numbers, read_frames)
-from .journal import size_and_time
 from .tracker import (Tracker, convert_frames_to_landmarks, convert_mp_to_df, hushed,
                             draw_landmarks_on_frame, landmarks_of, video_to_parquet,
                             video_to_recording, without_tensorflow)

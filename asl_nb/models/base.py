@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .. import __version__
@@ -143,7 +143,8 @@ def save_model(
     info = ModelInfo(config.name, counts, check_signs(signs, _sign_count(counts)), config, frontend,
                      model.rows.tolist(), _versions(), pack_hash, scores or {}, split or {},
                      tensors_hash(tensors))
-    with atomic_path(path) as new: save_file(tensors, new, {'asl_nb': _header_json(info)})
+    content = save(tensors, {'asl_nb': _header_json(info)})    # bytes: a full disk is an OSError
+    with atomic_path(path) as new: new.write_bytes(content)
     return path
 
 # %% ../../nbs/31_models.base.ipynb #a28a46e7
