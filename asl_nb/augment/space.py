@@ -100,8 +100,8 @@ def mirror(
     L, C = x.shape[2:]
     columns = (partner[:, None] * C + torch.arange(C, device=x.device)).flatten()
     sign = (1 - 2 * (torch.arange(C, device=x.device) == 0)).repeat(L).to(x.dtype)
-    y = x.flatten(2).index_select(2, columns).mul_(sign).add_((1 - sign) / 2)
-    return y.view(x.shape)
+    y = x.flatten(0, 1).flatten(1).index_select(1, columns)              # (B·T, L·C)
+    return y.mul_(sign).add_((1 - sign) / 2).view(x.shape)
 
 # %% ../../nbs/18_augment.space.ipynb #ff13f570
 def check_rows(x: Tensor, rows):
