@@ -6,13 +6,13 @@
 __all__ = ['weighted_mean', 'frames_at', 'at_length', 'Mixed', 'Labels', 'beta', 'partner_or_own', 'has_partner']
 
 # %% ../../nbs/18_augment.mixed.ipynb #80cd28c4
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from fastcore.basics import patch
-from scipy.special import betaincinv
 from torch import Tensor
 
 from .draws import AugmentationError, Draws, check_number
@@ -112,10 +112,26 @@ def main(self: Labels,
     total = ((y[:, :, None] == y[:, None]) * self.share[:, None]).sum(2)
     return y.gather(1, total.argmax(1, keepdim=True))[:, 0]
 
+# %% ../../nbs/18_augment.mixed.ipynb #4c0685a6
+@patch
+def loss(self: Labels,
+    loss_fn: Callable,       # (logits, targets, alpha, reduction='none') → (B,)
+    logits: Tensor,          # (B, C)
+    targets: Tensor,         # (B,) class numbers
+    alpha: float | Tensor,   # label smoothing, a number or (B,)
+    reduction: str = 'mean', # 'mean' or 'none'
+) -> Tensor:
+    "Σ share · loss(logits, target of the source), for K sources a clip."
+    alpha = torch.as_tensor(alpha, device=logits.device).expand(len(logits))
+    each = [loss_fn(logits, targets[k], alpha[k], reduction='none') for k in self.source.T]
+    loss = (self.share * torch.stack(each, 1)).sum(1)
+    return loss.mean() if reduction == 'mean' else loss
+
 # %% ../../nbs/18_augment.mixed.ipynb #92384b33
 @lru_cache
 def _quantiles(alpha: float) -> Tensor:
     "Quantiles (4097,) of Beta(α, α), double precision."
+    from scipy.special import betaincinv         # here: whoever only predicts need not wait for it
     return torch.from_numpy(betaincinv(alpha, alpha, np.linspace(0, 1, 4097)))
 
 def beta(

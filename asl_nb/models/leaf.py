@@ -16,6 +16,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
+from ..augment.mixed import Labels
 from ..config import AslNbError, suggest
 from ..losses import build_loss
 
@@ -208,12 +209,14 @@ def loss(self: ClassifierLeaf,
     root_outputs: RootOutput | Mapping[str, RootOutput] | None,  # for smoothing by quality
     targets: Tensor | np.ndarray | Sequence[int],     # (B,) class numbers
     alpha: float | Tensor | None = None,              # smoothing for this call, a number or (B,)
+    labels: Labels | None = None,                     # of mixed clips: whose targets each carries
     **kw,                                             # on to the loss, e.g. reduction='none'
 ) -> Tensor:
     "The training loss, a mean over the batch. Raises `LeafError` or `LossError`."
     targets = self._preprocess_targets(targets, leaf_outputs.logits.device)
     alpha = self.smoothing(root_outputs) if alpha is None else alpha
-    return self.loss_fn(leaf_outputs.logits, targets, alpha, **kw)
+    if labels is None: return self.loss_fn(leaf_outputs.logits, targets, alpha, **kw)
+    return labels.loss(self.loss_fn, leaf_outputs.logits, targets, alpha, **kw)
 
 # %% ../../nbs/30_models.leaf.ipynb #a0e10e14
 @patch

@@ -157,10 +157,12 @@ def outputs(self: SignModel,
     x: Tensor,                         # (B, T, 543 or L, ≥ C) landmarks, NaN = not seen
     mask: Tensor | None = None,        # (B, T) bool, True = a real frame; None: all are
     augment: Callable | None = None,   # as for `root_output`
+    hidden: Callable | None = None,    # (B, D) → (B, D) on `pooled`, between branch and leaves
 ) -> ModelOutput:
     "Everything: root, branch and leaves."
     root = self.root_output(x, mask, augment)
     branch = self.branch(root.features, root.mask)
+    if hidden is not None: branch = branch._replace(pooled=hidden(branch.pooled))
     return ModelOutput(root, branch, {k: leaf(branch) for k, leaf in self.leaves.items()})
 
 @patch
