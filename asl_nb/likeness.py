@@ -101,11 +101,12 @@ def read_clip(
 # %% ../nbs/19_likeness.ipynb #37815f8c
 def sample_rows(
     n:int, # clips that there are
-    sample:int|None=None, # clips that are wanted; None = all
+    sample:int|np.ndarray|None=None, # clips that are wanted, or their numbers; None = all
     seed:int=0 # another seed, another sample
-) -> np.ndarray: # row numbers, rising
+) -> np.ndarray: # row numbers
     "All clips, or as many as wanted, chosen at random. Raises `QualityError`."
     if sample is None: return np.arange(n)
+    if isinstance(sample, np.ndarray): return sample
     if not isinstance(sample, Integral) or sample < 1:
         raise QualityError(f'sample = {sample!r}: expected a whole number of clips, or None')
     return np.sort(np.random.default_rng(seed).permutation(n)[:sample])
@@ -159,7 +160,7 @@ def read_each(
 # %% ../nbs/19_likeness.ipynb #7077203f
 def read_vectors(
     data, # a `Corpus`, a `Pack`, or the folder of either
-    sample:int|None=None, # clips to look at, chosen at random; None = all
+    sample:int|np.ndarray|None=None, # clips to look at, or their numbers; None = all
     size:int=8, # moments of each
     seed:int=0 # of the sample
 ) -> ClipVectors:
