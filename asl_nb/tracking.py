@@ -8,13 +8,14 @@ __all__ = ['extract', 'serve', 'Worker', 'ask_all']
 # %% ../nbs/60_tracking.ipynb #c58c1500
 import json, os, subprocess, sys, tempfile, warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from fastcore.basics import patch
 
 from .asl_signs import write_recording
-from .config import AslNbError, WriteError
+from .config import AslNbError
 from .frames import DamagedVideo, VideoError
 from .tracker import Tracker, video_to_recording
 
@@ -46,7 +47,7 @@ def serve(
             if tracker is None or tracker.holistic is None: tracker = Tracker(**settings)
             try: answer = extract(*json.loads(line), tracker)
             except (AslNbError, OSError, MemoryError) as e:
-                answer = dict(stop=str(e) or 'out of memory', writing=isinstance(e, WriteError))
+                answer = dict(stop=str(e) or 'out of memory', writing=isinstance(e, OSError))
             print(json.dumps(answer), file=out, flush=True)
     if tracker: tracker.close()
 
@@ -71,14 +72,16 @@ class Worker:
 @patch
 def say(self: Worker, what):
     "Send a line. That a worker is dead is seen when it does not answer."
-    try: print(json.dumps(what), file=self.process.stdin, flush=True)
-    except OSError: pass
+    with suppress(OSError): print(json.dumps(what), file=self.process.stdin, flush=True)
 
 @patch
-def close(self: Worker):
-    "End the process, at once."
+def close(self: Worker, seconds: float = 0):
+    "End the process; for so many seconds it may close its tracker."
+    with suppress(OSError): self.process.stdin.close()
+    with suppress(subprocess.TimeoutExpired): self.process.wait(seconds)
     self.process.kill()
-    self.process.communicate()
+    self.process.wait()
+    self.process.stdout.close()
     self.log.close()
 
 # %% ../nbs/60_tracking.ipynb #7e54370d
@@ -117,8 +120,8 @@ def ask_all(
                 idle.append(_rested(worker, answer))
                 yield k, answer
     finally:
-        for worker in [*idle, *(w for w, _ in busy.values())]:
-            if worker: worker.close()
+        for worker in filter(None, idle): worker.close(seconds=5)
+        for worker, _ in busy.values(): worker.close()
 
 # %% ../nbs/60_tracking.ipynb #aa73183f
 def _rested(worker, answer):
