@@ -181,6 +181,7 @@ def test_a_film_that_crashes_the_tracker_costs_itself_alone(films, tmp_path, med
     with pytest.raises(V.VideoError, match=r'(?s)4 of 9 videos gave no recording.*crash.mp4: its process was ended'):
         go(films, tmp_path/'strict', strict=True)
     assert not (tmp_path/'strict').exists()
+    assert len(list((tmp_path/'strict.partial').glob('*.json'))) == 7       # a crash leaves no note: it is tried again
     film(films/'sign0'/'1 crash.mp4', grey=100)                     # mended: that film alone is done again, and the crash that stayed
     (films/'sign1'/'9 crash.mp4').unlink()
     before = mediapipe().count('reset')
