@@ -176,6 +176,7 @@ CHAINS = ['seed', 'winner']     # the recipes, by name
 class AugmentationConfig(Section):
     "Which augmentations there are, how far they go, and how their probability grows."
     chain: str|list[AugmentationStep] = 'seed'  # a recipe's name, or the steps in order
+    mix: list[AugmentationStep] = setting([])   # mixing of the clips of a batch, in order
     strength: float = setting(1., ge=0, le=1)   # multiplies every probability
     inc_interval: int = setting(5, ge=1)        # epochs between two increases
     inc_rate: float = setting(1.5, ge=1)        # factor of an increase

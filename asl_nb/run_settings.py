@@ -73,12 +73,9 @@ class UnreadSetting(UserWarning):
 
 UNREAD = {    # a setting, or a section → who will read it, or what to do meanwhile
     'data.max_sequences': 'use data.input_size and data.max_seq_length',
-    'data.min_sequences': 'comes with 19_quality',
-    'data.skip_consecutive_zeros': 'comes with 19_quality',
+    'data.min_sequences': 'the lists of 19_quality read it; training takes clips out by a list',
+    'data.skip_consecutive_zeros': 'likewise',
     'data.load_additional_data': 'merge_corpora of 11_recordings does it, before packing',
-    'data.augment': 'comes with 18_augmentations; until then give the function: augment=…',
-    'data.augmentation_threshold': 'comes with 18_augmentations',
-    'augmentation': 'comes with 18_augmentations',
     'data.enable_dropout': 'comes with 41_callbacks', 'dropout': 'comes with 41_callbacks',
     'train.tune_hp': 'comes with 43_hparam_search',
     'train.dl_framework': 'comes with 39_models.keras; PyTorch runs instead'}
@@ -93,19 +90,17 @@ def _flat(config: Config) -> dict:
 def unread_settings(
     config: Config,  # the settings of a run
     named=(),        # full names of those given explicitly, whatever their value
-    augment=None,    # the run's augmentation; with one, data.augment is read
 ) -> dict[str, str]: # {'train.tune_hp': 'comes with …'}; empty when all is well
     "The settings that someone asked for and that nothing reads yet."
     now, usual = _flat(config), _flat(model_config(config.name))
     asked = [k for k in now if k in named or now[k] != usual.get(k)]
-    if augment is not None: asked = [k for k in asked if k != 'data.augment']
     whys = {k: UNREAD.get(k, UNREAD.get(k.partition('.')[0])) for k in asked}
     return {k: w for k, w in whys.items() if w and now[k] not in (False, 'pytorch')}
 
 # %% ../nbs/42_run_settings.ipynb #ec8b5dd7
-def _say_unread(config: Config, named, augment) -> None:
+def _say_unread(config: Config, named) -> None:
     "One warning for all of them."
-    found = [f'{k} ({why})' for k, why in unread_settings(config, named, augment).items()]
+    found = [f'{k} ({why})' for k, why in unread_settings(config, named).items()]
     if found: warnings.warn(f'set, but read by nothing yet: {", ".join(found)}', UnreadSetting,
                             stacklevel=4)
 

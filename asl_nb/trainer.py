@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from .augmentations import build_augment
 from .config import Config, atomic_path, seed_everything
 from .dataset import SignDataModule
 from .evaluation import (Evaluation, evaluate, measure, predict_logits, split_record,
@@ -48,7 +49,7 @@ class Trainer:
         named=(),                      # settings that were asked for by name, to answer for each
     ):
         self.config = _run_config(modelname, config, patience)
-        _say_unread(self.config, named, augment)
+        _say_unread(self.config, named)
         self.pack, self.lightning, self.should_stop = open_pack(pack), lightning or {}, False
         self.split = make_split(self.pack, self.config.data) if split is None else split
         self.out = Path(out) if out is not None else _new_folder(self.config)
@@ -69,18 +70,13 @@ def open_pack(
     raise TrainingError(f'expected a pack or the folder of one (made by asl_pack), got {pack!r}')
 
 # %% ../nbs/42_trainer.ipynb #919fa35a
-def _augment(config: Config, rows):
-    "The augmentation that the settings describe, for a model's rows; None: none."
-    return None        # with 18_augmentations: build_augment(config, rows)
-
-# %% ../nbs/42_trainer.ipynb #53794005
 @patch
 def _module(self: Trainer, augment) -> LightningBaseModel:
     "The model in its training steps, with weights drawn from the run's seed."
     seed_everything(self.config.train.seed)
     n = len(self.pack.signs)
     model = build_model(self.config, n)
-    if augment is None: augment = _augment(self.config, model.rows)
+    if augment is None: augment = build_augment(self.config, model.rows)
     return LightningBaseModel(model, self.config, n, augment)
 
 # %% ../nbs/42_trainer.ipynb #a9a127c9
