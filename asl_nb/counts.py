@@ -7,7 +7,6 @@ __all__ = ['NAMES', 'COLUMNS', 'clip_statistics', 'calculate_avg_landmark_positi
 
 # %% ../nbs/14_counts.ipynb #3e089462
 import os, warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -19,31 +18,25 @@ from .config import atomic_path, progress
 from .contents import FIGURES, ExploreError, clip_figures, mean_positions
 from .corpus import Corpus
 from .landmarks import N_ROWS, PARTS
+from .workers import in_processes
 
 # %% ../nbs/14_counts.ipynb #76baaefe
 NAMES = ('path', 'participant_id', 'sequence_id', 'sign')
 
 class _Source(NamedTuple):
     "Clips from anywhere."
-    table: pd.DataFrame  # columns `NAMES`, a row a clip
-    get: Callable        # i → (T, L, C) landmarks, number of the first frame
-    signs: dict          # sign → class index
-    rows: object = 'all' # which rows the landmarks are
-    dims: str = 'xyz'    # which coordinates
-    root: Path|None = None # where the paths of the table start; None = they are no files
+    table: pd.DataFrame    # columns `NAMES`, a row a clip
+    signs: dict            # sign → class index
+    root: Path|None = None # where the paths of the table start; None = they are no files, but:
+    get: Callable|None = None # i → (T, L, C) landmarks, number of the first frame
+    rows: object = 'all'   # which rows the landmarks are
+    dims: str = 'xyz'      # which coordinates
 
 # %% ../nbs/14_counts.ipynb #894d9d2f
-def _from_corpus(corpus):
-    "A file for each clip."
-    def get(i):
-        x, frame = read_landmarks(corpus.path(i), name='clip')
-        return x, frame[0]
-    return _Source(corpus.table[list(NAMES)], get, corpus.signs, root=corpus.root)
-
 def _from_pack(pack):
     "One array for all clips, which knows neither z nor the numbers of the frames."
     table = pack.index.rename(columns={'signer': 'participant_id'})[list(NAMES)]
-    return _Source(table, lambda i: (pack[i], -1), pack.signs, pack.rows, pack.dims)
+    return _Source(table, pack.signs, None, lambda i: (pack[i], -1), pack.rows, pack.dims)
 
 # %% ../nbs/14_counts.ipynb #0dc2c9a7
 def _from_recordings(recs):
@@ -52,12 +45,12 @@ def _from_recordings(recs):
     rows = [(r.source or '', r.signer or '', i, r.sign or '') for i, r in enumerate(recs)]
     table = pd.DataFrame(rows, columns=list(NAMES))
     signs = {s: i for i, s in enumerate(sorted(set(table.sign)))}
-    return _Source(table, lambda i: (recs[i].xyz, recs[i].frame[0]), signs)
+    return _Source(table, signs, None, lambda i: (recs[i].xyz, recs[i].frame[0]))
 
 # %% ../nbs/14_counts.ipynb #eb077544
 def _source(data):
     "A corpus, a pack or a list of recordings as a `_Source`."
-    if isinstance(data, Corpus): return _from_corpus(data)
+    if isinstance(data, Corpus): return _Source(data.table[list(NAMES)], data.signs, data.root)
     if hasattr(data, 'landmarks') and hasattr(data, 'index'): return _from_pack(data)
     if isinstance(data, (pd.DataFrame, str, os.PathLike)):
         raise ExploreError(f'a {type(data).__name__} has no landmarks: expected a Corpus '
@@ -73,48 +66,60 @@ def _chosen(n_clips, n, seed):
     rng = np.random.default_rng(seed)
     return np.sort(rng.choice(n_clips, min(n, n_clips), replace=False))
 
-# %% ../nbs/14_counts.ipynb #18123bd1
-def _stamp(source, i):
-    "Size in bytes and last change in ns of the file of a clip; -1 and 0 where there is none."
-    if source.root is None: return -1, 0
-    try: s = os.stat(source.root/source.table.path.iloc[i])
-    except OSError: return -1, 0
-    return s.st_size, s.st_mtime_ns
-
-# %% ../nbs/14_counts.ipynb #fa7ceb57
-def _landmarks(source, i):
-    "Landmarks and first frame of a clip, and '' or, instead of them, what is wrong with it."
-    try: return *source.get(i), ''
+# %% ../nbs/14_counts.ipynb #546d009e
+def _landmarks(root, path):
+    "Landmarks and first frame of a file, and ''; or, instead of them, what is wrong with it."
+    try: x, frame = read_landmarks(os.path.join(root, path), name='clip')
     except RecordingError as e: return None, -1, str(e).removeprefix('clip: ')
+    return x, frame[0], ''
 
-# %% ../nbs/14_counts.ipynb #73e91cff
+# %% ../nbs/14_counts.ipynb #5054bbeb
 _UNREAD = {f: 0 for f in FIGURES} | dict(first_frame=-1, dominant='none') | {
     f: np.nan for f in FIGURES if f.startswith('missing') or f in ('shoulder_width', 'wrist_z')}
 COLUMNS = ('row', *NAMES, 'bytes', 'mtime', 'problem', *FIGURES) # of `clip_statistics`
 
-# %% ../nbs/14_counts.ipynb #a27e6487
-def _row(source, i):
-    "What `clip_statistics` says of clip i."
-    (size, mtime), (x, first, problem) = _stamp(source, i), _landmarks(source, i)
-    figures = _UNREAD if problem else clip_figures(x, source.rows, source.dims, first)
-    return dict(bytes=size, mtime=mtime, problem=problem) | figures
+def _figures(x, first_frame, problem, rows, dims):
+    "The figures of a clip, or those of one that cannot be read."
+    figures = _UNREAD if problem else clip_figures(x, rows, dims, first_frame)
+    return dict(problem=problem) | figures
 
-# %% ../nbs/14_counts.ipynb #1bd3ffb7
-def _check_workers(workers):
-    "A number of threads, or an `ExploreError`."
-    if workers is None: return min(os.cpu_count() or 1, 8)
+# %% ../nbs/14_counts.ipynb #bdf105c6
+def _read_all(fn, root, paths, args):
+    "`fn` of some files, in order."
+    return [fn(*_landmarks(root, p), *args) for p in paths]
+
+def _workers(workers, n):
+    "How many processes for so many files; each takes half a second to start."
+    if workers is None: return max(1, min(os.cpu_count() or 1, 8, n//500))
     if isinstance(workers, (int, np.integer)) and 1 <= workers <= 256: return workers
-    raise ExploreError(f'workers = {workers!r}: expected 1 to 256 threads, or None')
+    raise ExploreError(f'workers = {workers!r}: expected 1 to 256 processes, or None')
 
-def _each(fn, items, workers, desc, show):
-    "`fn` of each item, in order, from several threads, with a bar; can be left at any time."
-    hide, workers = {} if show else dict(disable=True), _check_workers(workers)
-    if workers == 1: yield from progress(map(fn, items), desc, total=len(items), **hide)
-    else:
-        with ThreadPoolExecutor(workers) as pool:    # what waits is cancelled when we are left
-            yield from progress(pool.map(fn, items), desc, total=len(items), **hide)
+# %% ../nbs/14_counts.ipynb #98def033
+def _batches(source, rows, fn, args, workers):
+    "Lists of what `fn(landmarks, first frame, problem, *args)` gives for each clip, in order."
+    workers = _workers(workers, len(rows))
+    if source.root is None: return ([fn(*source.get(i), '', *args)] for i in rows)
+    paths, n = source.table.path.iloc[rows].tolist(), 1 if workers == 1 else 32
+    jobs = ((fn, source.root, paths[a:a + n], args) for a in range(0, len(paths), n))
+    return in_processes(_read_all, jobs, workers)
 
-# %% ../nbs/14_counts.ipynb #06613c39
+def _each(source, rows, fn, args, workers, desc, show):
+    "The same one by one, with a bar."
+    hide = {} if show else dict(disable=True)
+    with progress(desc=desc, total=len(rows), **hide) as bar:
+        for batch in _batches(source, rows, fn, args, workers):
+            for result in batch:
+                bar.update()
+                yield result
+
+# %% ../nbs/14_counts.ipynb #18123bd1
+def _stamp(source, path):
+    "Size in bytes and last change in ns of a clip's file; -1 and 0 where there is none."
+    if source.root is None: return -1, 0
+    try: s = os.stat(os.path.join(source.root, path))
+    except OSError: return -1, 0
+    return s.st_size, s.st_mtime_ns
+
 def _known(cache):
     "The rows of a cache by path, size and time of change of the file."
     if cache is None or not Path(cache).exists(): return {}
@@ -126,24 +131,27 @@ def _known(cache):
     keys = old[['path', 'bytes', 'mtime']].itertuples(index=False, name=None)
     return dict(zip(keys, old.to_dict('records')))
 
-# %% ../nbs/14_counts.ipynb #2f352d5f
 def _keep(cache, known):
     "Write the rows of a cache, whole or not at all."
     if cache is None or not known: return
     with atomic_path(cache) as new: pd.DataFrame(list(known.values())).to_parquet(new)
 
 # %% ../nbs/14_counts.ipynb #11f47412
+_GONE = dict(problem='there is no such file') | _UNREAD
+
 def _collect(source, rows, known, workers, show):
     "A dict for each of the rows, in order."
     names = source.table.iloc[rows].to_dict('records')
-    keys = [(n['path'], *_stamp(source, i)) for n, i in zip(names, rows)]
-    out = [known.get(k) if source.root else None for k in keys]
+    stamps = [_stamp(source, n['path']) for n in names]
+    keys = [(n['path'], *stamp) for n, stamp in zip(names, stamps)]
+    files = source.root is not None
+    out = [(_GONE if k[1] < 0 else known.get(k)) if files else None for k in keys]
     new = [k for k, row in enumerate(out) if row is None]
-    read = _each(lambda k: names[k] | _row(source, rows[k]), new, workers, 'reading', show)
-    for k, row in zip(new, read):
-        out[k] = row
-        if source.root and not row['problem']: known[keys[k]] = row
-    return [row | name | dict(row=i) for row, name, i in zip(out, names, rows)]
+    args = rows[new], _figures, (source.rows, source.dims), workers, 'reading', show
+    for k, figures in zip(new, _each(source, *args)):
+        out[k] = names[k] | dict(bytes=stamps[k][0], mtime=stamps[k][1]) | figures
+        if files and not figures['problem']: known[keys[k]] = out[k]
+    return [dict(bytes=-1, mtime=0) | row | n | dict(row=i) for row, n, i in zip(out, names, rows)]
 
 # %% ../nbs/14_counts.ipynb #00ef2606
 def _say_unread(table, root):
@@ -162,12 +170,12 @@ def clip_statistics(
     data, # a `Corpus`, a `Pack`, or a list of recordings
     n:int|None=None, # only so many clips, drawn by chance; None = all
     seed:int=0, # decides which
-    workers:int|None=None, # threads; None = one a core, at most 8
+    workers:int|None=None, # processes for files; None = one a core, at most 8, if it is worth it
     cache=None, # a .parquet file: what it holds is not read again, and what is read is added
     show_progress:bool=True # a bar with rate and time left
 ) -> pd.DataFrame: # one row a clip, in order, columns `COLUMNS`
-    """The figures of each clip, from one pass that holds one clip a thread in memory. A clip that
-    cannot be read keeps its row, with 0 frames and its `problem`. Raises `ExploreError`."""
+    """The figures of each clip, from one pass that never holds more than a clip a process. A clip
+    that cannot be read keeps its row, with 0 frames and its `problem`. Raises `ExploreError`."""
     source, known = _source(data), _known(cache)
     rows = _chosen(len(source.table), n, seed)
     try: found = _collect(source, rows, known, workers, show_progress)
@@ -177,12 +185,10 @@ def clip_statistics(
     return table
 
 # %% ../nbs/14_counts.ipynb #34e6036f
-def _mean_of(source, i, relative):
-    "Mean positions in clip i; all NaN, and a warning, when it cannot be read."
-    x, _, problem = _landmarks(source, i)
-    if not problem: return mean_positions(x, source.rows, relative)
-    warnings.warn(f'{source.table.path.iloc[i]} could not be read: {problem}')
-    return np.full((N_ROWS, 2), np.nan)
+def _mean(x, first_frame, problem, rows, relative):
+    "Mean positions in a clip, all NaN when it cannot be read; and what is wrong with it."
+    if problem: return np.full((N_ROWS, 2), np.nan), problem
+    return mean_positions(x, rows, relative), ''
 
 # %% ../nbs/14_counts.ipynb #5dfe225c
 def calculate_avg_landmark_positions(
@@ -190,16 +196,18 @@ def calculate_avg_landmark_positions(
     n:int|None=None, # only so many clips, drawn by chance; None = all
     relative:bool=False, # True: from the middle of the shoulders, in shoulder widths
     seed:int=0, # decides which clips
-    workers:int|None=None, # threads; None = one a core, at most 8
+    workers:int|None=None, # processes for files; None = one a core, at most 8, if it is worth it
     show_progress:bool=True # a bar with rate and time left
 ) -> list: # entry i = class i: {part: (n landmarks, 2) x and y, NaN = never seen}
     "Where the landmarks are in each sign, each clip counting once (seed: `data_utils`)."
     source = _source(data)
-    rows, y = _chosen(len(source.table), n, seed), source.table.sign.map(source.signs).to_numpy()
+    rows, t = _chosen(len(source.table), n, seed), source.table
     total, count = np.zeros((2, len(source.signs), N_ROWS, 2))
-    one = lambda i: _mean_of(source, i, relative)
-    for i, mean in zip(rows, _each(one, rows, workers, 'averaging', show_progress)):
-        total[y[i]] += np.nan_to_num(mean)
-        count[y[i]] += ~np.isnan(mean)
+    args = rows, _mean, (source.rows, relative), workers, 'averaging', show_progress
+    for i, (mean, problem) in zip(rows, _each(source, *args)):
+        if problem: warnings.warn(f'{t.path.iloc[i]} could not be read: {problem}')
+        y = source.signs[t.sign.iloc[i]]
+        total[y] += np.nan_to_num(mean)
+        count[y] += ~np.isnan(mean)
     mean = total/np.where(count > 0, count, np.nan)
     return [{p: m[PARTS[p]] for p in ('left_hand', 'right_hand', 'face', 'pose')} for m in mean]

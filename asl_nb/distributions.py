@@ -56,8 +56,9 @@ def calculate_landmark_length_stats(
     return {s: {k: float(row[c]) for k, c in names.items()} for s, row in table.iterrows()}
 
 # %% ../nbs/14_distributions.ipynb #fa67960f
-def _factors(frames, n=40):
-    "Edges of at most `n` bars between whole numbers, each wider than the last by a factor."
+def _factors(frames):
+    "Edges of at most 40 bars between whole numbers, each wider than the last by a factor."
+    n = min(40, 5 + int(2*len(frames)**.5))
     steps = np.geomspace(max(frames.min(), 1), frames.max() + 1, n + 1)
     return np.unique(np.round(steps)) - .5
 
