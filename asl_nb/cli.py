@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['asl_doctor', 'asl_simulate', 'asl_pack', 'named', 'asl_train', 'asl_evaluate', 'answer_text', 'answer_line',
-           'asl_predict']
+           'asl_predict', 'asl_report']
 
 # %% ../nbs/70_cli.ipynb #6069c1ff
 import json
@@ -174,3 +174,25 @@ def asl_predict(
             bad.append(str(e) if str(clip) in str(e) else f'{clip}: {e}')
         else: print(answer_line(clip, found) if json_ else answer_text(clip, found), flush=True)
     if bad: raise AslNbError(f'{len(bad)} of {len(clips)} clips gave no answer\n' + '\n'.join(bad))
+
+# %% ../nbs/70_cli.ipynb #789f8bd3
+@command
+def asl_report(
+    corpus: Path,  # a corpus or a pack
+    out: Path = None,  # the .html file; default: out/report-<name>.html
+    sample: int = 5000,  # clips to look at, chosen at random
+    all_: Param('look at all clips', bool) = False,
+    table_only: bool = False,  # what can be told from train.csv alone
+    csv: str = 'train.csv',  # the table of the corpus
+):
+    """Write a page about a data set: counts, lengths, hands, likely errors, what filters would drop.
+
+    Examples:
+    asl_report data/raw
+    asl_report data/raw --csv train_full.csv.gz
+    asl_report data/pack --out report.html --all"""
+    from asl_nb.recordings import Corpus
+    from asl_nb.report import data_report
+    table_only = table_only or csv != 'train.csv'
+    data = Corpus.read(corpus, csv, check_files=False) if table_only else corpus
+    print(data_report(data, out, sample=None if all_ else sample, recordings=not table_only))
