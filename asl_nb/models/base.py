@@ -181,8 +181,11 @@ def _fields(text: str) -> dict:
     "Our header's fields, each of the right kind. Raises `ModelFileError` or `ValueError`."
     d = json.loads(text)
     if not isinstance(d, dict): raise ValueError('no mapping')
-    if type(d.get('format')) is int and d['format'] > FORMAT: raise ModelFileError(
-        f"has format {d['format']} and this asl_nb reads up to {FORMAT}: upgrade asl_nb")
+    version = d.get('format')
+    if type(version) is not int: raise ValueError(f'format = {version!r:.60}')
+    if not 1 <= version <= FORMAT: raise ModelFileError(
+        f'has format {version} and this asl_nb reads 1 to {FORMAT}: '
+        + ('upgrade asl_nb' if version > FORMAT else 'no version of asl_nb wrote it'))
     for k, kind in _FIELDS.items():
         if not isinstance(d.get(k), kind): raise ValueError(f'{k} = {d.get(k)!r:.60}')
     return {k: d[k] for k in _FIELDS}
