@@ -117,23 +117,23 @@ def recording_from_values(
 def _frame_files(take):
     "The files of one take in order of time, or a `RecordingError` that names what is wrong."
     files = sorted(f for f in take.iterdir() if f.suffix == '.npy' and f.name[0] != '.')
-    if not files: raise RecordingError(f'{take}: has no frame, expected 0.npy, 1.npy, …')
+    if not files: raise RecordingError('has no frame, expected 0.npy, 1.npy, …')
     odd = next((f for f in files if not f.stem.isdecimal()), None)
-    if odd: raise RecordingError(f'{odd}: a frame is named by its number, such as 0.npy')
+    if odd: raise RecordingError(f'{odd.name}: a frame is named by its number, such as 0.npy')
     by_number = {int(f.stem): f for f in files}
-    if len(by_number) < len(files): raise RecordingError(f'{take}: a number twice: 1.npy, 01.npy')
+    if len(by_number) < len(files): raise RecordingError('a number twice: 1.npy, 01.npy')
     numbers = range(min(by_number), max(by_number) + 1)
     gap = next((n for n in numbers if n not in by_number), None)
-    if gap is not None: raise RecordingError(f'{take/f"{gap}.npy"}: this frame is missing')
+    if gap is not None: raise RecordingError(f'{gap}.npy: this frame is missing')
     return [by_number[n] for n in numbers]
 
 # %% ../nbs/11_keypoints.ipynb #7d0a1ef5
 def _read_values(path):
     "One frame's vector. Never runs code: a pickled array is refused."
     try: v = np.load(path, allow_pickle=False)
-    except Exception as e: raise RecordingError(f'{path}: not a readable .npy file: {e}') from None
+    except Exception as e: raise RecordingError(f'{path.name}: not a readable .npy: {e}') from None
     if v.ndim == 1 and len(v) in VALUE_LAYOUTS and v.dtype.kind in 'fiu': return v
-    raise RecordingError(f'{path}: expected 258 or 1662 numbers, this is {v.dtype} {v.shape}')
+    raise RecordingError(f'{path.name}: expected 258 or 1662 numbers, this is {v.dtype} {v.shape}')
 
 # %% ../nbs/11_keypoints.ipynb #14ea147e
 def _read_take(take, sign, signer):
@@ -141,10 +141,9 @@ def _read_take(take, sign, signer):
     files = _frame_files(take)
     values = [_read_values(f) for f in files]
     odd = next((f for f, v in zip(files, values) if len(v) != len(values[0])), None)
-    if odd: raise RecordingError(f'{odd}: not {len(values[0])} values, as {files[0].name} has')
-    source = f'{sign}/{take.name}'
-    try: return recording_from_values(np.stack(values), sign=sign, signer=signer, source=source)
-    except RecordingError as e: raise RecordingError(f'{take}: {e}') from None
+    if odd: raise RecordingError(f'{odd.name}: not {len(values[0])} values, as {files[0].name} has')
+    return recording_from_values(np.stack(values), sign=sign, signer=signer,
+                                 source=f'{sign}/{take.name}')
 
 # %% ../nbs/11_keypoints.ipynb #dc1e727a
 def import_mp_data(
