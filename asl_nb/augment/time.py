@@ -47,13 +47,15 @@ def _linear(x, n, m, j):
 # %% ../../nbs/18_augment.time.ipynb #a7231382
 def _area(x, n, m, j):
     "The average of the old frames that each new frame covers."
-    first, total, there = j * n // m, 0., 0.
+    first = j * n // m
+    total = x.new_zeros(len(x), j.shape[1], *x.shape[2:])
+    there = torch.zeros_like(total)
     for k in range(int((n / m).ceil().max()) + 1):
         at = first + k
         fills = torch.minimum((j + 1) * n, (at + 1) * m) - torch.maximum(j * n, at * m)
         fills, old = fills.clamp(min=0).to(x.dtype)[..., None, None], fetch(x, at)
-        total = total + old.nan_to_num() * (fills / n[..., None, None])
-        there = there + ones_where_seen(old) * fills
+        total.addcmul_(old.nan_to_num(), fills / n[..., None, None])
+        there.addcmul_(ones_where_seen(old), fills)
     n = n[..., None, None]
     return torch.where(2 * there >= n, total / (there / n), torch.nan)
 
