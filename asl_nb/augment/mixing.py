@@ -153,11 +153,11 @@ def _ready(step, rows) -> tuple:
 
 # %% ../../nbs/18_augment.mixing.ipynb #bcad5ca9
 def build_mix(
-    steps,           # as the settings have them
-    config: Config,  # `augmentation.strength` and `data.augment` are read
+    config: Config,  # `augmentation.mix`, `augmentation.strength`, `data.augment` are read
     rows=None,       # which landmarks: the frontend's rows
 ) -> Mix | None:     # None: nothing is mixed
     "The mixing that the settings ask for. Raises `ConfigError`."
-    if not steps or not config.data.augment: return None
-    try: return Mix(steps, rows, config.augmentation.strength)
+    a = config.augmentation
+    if not a.mix or not config.data.augment: return None
+    try: return Mix(a.mix, rows, a.strength)
     except AugmentationError as e: raise ConfigError(f'augmentation.mix: {e}') from e
