@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from .augmentations import build_augment
+from .augmentations import build_augment, build_mix
 from .config import Config, atomic_path, seed_everything
 from .dataset import SignDataModule
 from .evaluation import (Evaluation, evaluate, measure, predict_logits, split_record,
@@ -77,7 +77,8 @@ def _module(self: Trainer, augment) -> LightningBaseModel:
     n = len(self.pack.signs)
     model = build_model(self.config, n)
     if augment is None: augment = build_augment(self.config, model.rows)
-    return LightningBaseModel(model, self.config, n, augment)
+    mix = build_mix(self.config, model.rows)
+    return LightningBaseModel(model, self.config, n, augment, mix)
 
 # %% ../nbs/42_trainer.ipynb #a9a127c9
 @patch
