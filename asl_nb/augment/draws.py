@@ -59,7 +59,8 @@ class Draws:
         clip: Tensor,      # (B,) whole numbers, the ids of the clips, on the batch's device
         names: tuple = (), # of the steps we are in; see `within`
     ):
-        self.seed, self.epoch, self.names = check_whole('seed', seed), check_whole('epoch', epoch), names
+        self.seed, self.epoch = check_whole('seed', seed), check_whole('epoch', epoch)
+        self.names = names
         if not isinstance(clip, Tensor) or clip.ndim != 1 or clip.is_floating_point():
             is_ = f'{clip.dtype} of shape {tuple(clip.shape)}' if isinstance(clip, Tensor) else clip
             raise AugmentationError(f'clip is {is_}; expected the ids of B clips, '

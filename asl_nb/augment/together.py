@@ -44,7 +44,8 @@ def _function(name: str):
     if name in AUGMENTATIONS: return AUGMENTATIONS[name]
     if name in MIXERS: raise AugmentationError(f'{name} mixes two clips and their labels: expected '
                                                'in the list augmentation.mix, not in the chain')
-    raise AugmentationError(f'there is no augmentation {name!r}{suggest(name, AUGMENTATIONS) or "."} '
+    near = suggest(name, AUGMENTATIONS) or '.'
+    raise AugmentationError(f'there is no augmentation {name!r}{near} '
                             f'There are: {", ".join(AUGMENTATIONS)}')
 
 # %% ../../nbs/18_augment.together.ipynb #9a1bc828
@@ -54,9 +55,9 @@ def _arguments(name: str, args: dict, rows) -> dict:
     own = [k for k in takes if k not in ('rows', 'p')]
     for k in args:
         if k == 'p': raise AugmentationError(f'{name}: p stands beside args, not in it')
-        if k == 'rows': raise AugmentationError(f'{name}: rows come from the frontend; leave it out')
-        if k not in own: raise AugmentationError(f'{name} has no argument {k!r}{suggest(k, own) or "."}'
-                                                 f' It has: {", ".join(own)}')
+        if k == 'rows': raise AugmentationError(f'{name}: rows come from the frontend, not args')
+        if k not in own: raise AugmentationError(f'{name} has no argument {k!r}'
+                                                 f'{suggest(k, own) or "."} It has: {", ".join(own)}')
     return args | ({'rows': rows} if 'rows' in takes else {})
 
 # %% ../../nbs/18_augment.together.ipynb #932c2150
@@ -66,7 +67,8 @@ def _ready(step: AugmentationStep, rows, scope: str) -> Step:
     x, mask = torch.zeros(1, 2, len(subset(rows)), 2), torch.ones(1, 2, dtype=torch.bool)
     draws = Draws(0, 0, torch.zeros(1, dtype=torch.long))
     try: AUGMENTATIONS[step.name](x, mask, draws, **args)
-    except (AslNbError, TypeError, ValueError) as e: raise AugmentationError(f'{step.name}: {e}') from e
+    except (AslNbError, TypeError, ValueError) as e:
+        raise AugmentationError(f'{step.name}: {e}') from e
     return Step(step.name, step.p, args, scope)
 
 # %% ../../nbs/18_augment.together.ipynb #e4a914c4
@@ -121,7 +123,8 @@ def _steps(chain, settings: AugmentationConfig) -> list[AugmentationStep]:
     "The steps that a chain names. Raises `AugmentationError` or `ConfigError`."
     if isinstance(chain, str): return recipe(chain, settings)
     if not isinstance(chain, (list, tuple)): raise AugmentationError(
-        f'chain is {chain!r}; expected the name of a recipe ({", ".join(RECIPES)}) or a list of steps')
+        f'chain is {chain!r}; expected the name of a recipe ({", ".join(RECIPES)}) or '
+        'a list of steps')
     return AugmentationConfig(chain=list(chain)).chain
 
 # %% ../../nbs/18_augment.together.ipynb #f27e1392
@@ -162,7 +165,8 @@ def __call__(self: Augment,
     if x.shape[2] != len(self.rows): raise AugmentationError(
         f'x has {x.shape[2]} landmarks; this chain was made for {len(self.rows)} rows')
     for step, p in zip(self.steps, self.probabilities(epoch)):
-        if p: x, mask = AUGMENTATIONS[step.name](x, mask, draws.within(step.scope), p=p, **step.args)
+        f = AUGMENTATIONS[step.name]
+        if p: x, mask = f(x, mask, draws.within(step.scope), p=p, **step.args)
     return x, mask
 
 # %% ../../nbs/18_augment.together.ipynb #a107c70e
