@@ -76,7 +76,7 @@ def run(real=None):
         pack = make_pack(folder)
         split = make_split(pack)
         config = load_config('LSTMPredictor').override(**{
-            'train.epochs': EPOCHS, 'train.device': 'cpu', 'data.batch_size': BATCH})
+            'train.epochs': EPOCHS, 'train.device': 'cpu', 'data.batch_size': BATCH, 'data.augment': False})
         short = replace(split, train=split.train[:2 * BATCH])
         bare(pack, short, config)                                 # warm up both sides
         through_trainer(pack, short, config, folder/'warm')

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Accuracy on real webcam takes, recorders left out: a recurrent network beside trees on simple features. Writes bench/webcam33.md.
 
-usage: ASL_REAL_DATA=FOLDER python bench/webcam33.py [--model BiLSTMPredictor] [--frontend body75] [--epochs N] [--folds a b …]
+usage: ASL_REAL_DATA=FOLDER python bench/webcam33.py [--model BiLSTMPredictor] [--frontend body75] [--epochs N] [--folds a b …] [--augment]
 
 The 7,695 takes of 33 signs by 14 recorders (webcam33.npz, many public repositories, evaluation only) go through the whole library: corpus,
 pack, training, evaluation. Each of the five folds of recorders (webcam33_folds.json) is held out once. The epoch is chosen on two small
@@ -16,26 +16,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 WORK = ROOT/'out'/'webcam33'
+LAYOUT = dict(values='q', missing='missing', scale='scale', offsets='offsets', sign='y', classes='classes', signer='signer', signers='signers')
 LETTERS, WORDS = ['spreadthesign_ase', 'yumenin'], ['sarms', 'jeff']     # recorders to choose the epoch by: the first not held out
-
-
-def recordings(real):
-    "The takes as recordings: not seen is NaN."
-    from asl_nb.recordings import Recording
-    with np.load(real/'webcam33.npz', allow_pickle=False) as z: z = {k: z[k] for k in z}     # an npz unpacks anew at each look
-    signs, signers = z['classes'][z['y']], z['signers'][z['signer']]
-    for k, (a, b) in enumerate(zip(z['offsets'][:-1], z['offsets'][1:])):
-        q = z['q'][a:b]
-        xyz = np.where(q == z['missing'], np.float32('nan'), q * z['scale'])
-        yield Recording(xyz, sign=str(signs[k]), signer=str(signers[k]))
 
 
 def make_pack(real):
     "Corpus and pack, made once."
     from asl_nb.pack import Pack, pack_corpus
-    from asl_nb.recordings import write_corpus
+    from asl_nb.recordings import import_keypoints
     if (WORK/'pack').exists(): return Pack.open(WORK/'pack')
-    if not (WORK/'raw'/'train.csv').exists(): write_corpus(recordings(real), WORK/'raw')
+    if not (WORK/'raw'/'train.csv').exists(): import_keypoints(real/'webcam33.npz', WORK/'raw', LAYOUT)
     return pack_corpus(WORK/'raw', WORK/'pack')
 
 
@@ -60,6 +50,7 @@ def main():
     p.add_argument('--frontend', default='body75')
     p.add_argument('--epochs', type=int, default=None)
     p.add_argument('--folds', nargs='+', default=None)
+    p.add_argument('--augment', action='store_true', help="vary the training clips, as the model's settings say")
     a = p.parse_args()
     if not os.environ.get('ASL_REAL_DATA'): sys.exit('ASL_REAL_DATA is not set: name the folder that holds webcam33.npz')
     real = Path(os.environ['ASL_REAL_DATA']).resolve()
@@ -77,7 +68,7 @@ def main():
         valid = [next(r for r in few if r not in folds[name]) for few in (LETTERS, WORDS)]
         start, out = time.time(), WORK/'runs'/name
         if out.exists(): shutil.rmtree(out)
-        overrides = {'data.hold_out_test': folds[name], 'data.hold_out_valid': valid, 'frontend.name': a.frontend}
+        overrides = {'data.hold_out_test': folds[name], 'data.hold_out_valid': valid, 'frontend.name': a.frontend, 'data.augment': a.augment}
         run = train(pack.path, model=a.model, out=out, **overrides, **({'train.epochs': a.epochs} if a.epochs else {}))
         seconds = time.time() - start
         found = evaluate(run.model_file, pack.path, split='test')
