@@ -21,7 +21,7 @@ import pandas as pd
 
 from .config import WriteError, atomic_path, progress
 from .cores import size_and_time
-from .corpus import Corpus, CorpusError, _fresh, _link, clip_path
+from .corpus import QUARANTINE, Corpus, CorpusError, _fresh, _link, clip_path
 from .frames import (VIDEO_KINDS, DamagedVideo, VideoError, capture_frames, find_videos,
                            frame_count, frame_numbers, read_frames)
 from .tracker import (Tracker, convert_frames_to_landmarks, convert_mp_to_df, hushed,
@@ -158,7 +158,8 @@ def _assemble(films, paths, notes, out):
     bad = [(f.path, n['reason']) for f, n in zip(films, notes) if 'reason' in n]
     with atomic_path(out) as new:
         for row, (_, path, _) in zip(rows, whole): _link(path.with_suffix('.parquet'), new/row[0])
-        pd.DataFrame(bad, columns=['path', 'reason']).to_csv(new/'quarantine.csv', index=False)
+        if bad: pd.DataFrame(bad, columns=['path', 'reason']).to_csv(
+            new/QUARANTINE, index=False, lineterminator='\n')
         Corpus(new, table, {s: i for i, s in enumerate(signs)}).save()
     return Corpus.read(out)
 
@@ -190,7 +191,7 @@ def _report(bad, notes, corpus, show):
     if damaged: warnings.warn('; '.join(damaged[:9]), DamagedVideo, stacklevel=3)
     if bad and show and os.environ.get('ASL_NB_QUIET') != '1':
         print(f'{len(bad)} of {len(notes)} videos gave no recording: see '
-              f'{corpus.root/"quarantine.csv"}')
+              f'{corpus.root/QUARANTINE}')
 
 # %% ../nbs/60_video.ipynb #57d16633
 def import_videos(
@@ -204,7 +205,7 @@ def import_videos(
     detection: float = .5,  # least confidence to start following a person, 0–1
     tracking: float = .5,  # least confidence to go on following, 0–1
     show_progress: bool = True,  # a bar with videos and frames a second
-) -> Corpus:  # with a quarantine.csv in its folder: path and reason of the videos not in it
+) -> Corpus:  # its `quarantine`: the videos that are not in it, and why
     "Videos as a corpus; called again it goes on. Raises `CorpusError`, `VideoError`, `WriteError`."
     out, n = _fresh(Path(out).absolute(), overwrite), _cores(workers)
     settings, done = _settings(detection=detection, tracking=tracking), Path(f'{out}.partial')
