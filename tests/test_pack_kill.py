@@ -36,8 +36,8 @@ CHILD = textwrap.dedent('''
         return g
     processes = C.worker_processes
     @contextlib.contextmanager
-    def ready(n):       # the packer works itself until workers are up: here they are up at once
-        with processes(n) as links:
+    def ready(*args):   # the packer works itself until workers are up: here they are up at once
+        with processes(*args) as links:
             for link in links: assert link.poll(60)
             yield links
     C.worker_processes = ready
@@ -82,8 +82,8 @@ def workers_at_once(monkeypatch):
     import asl_nb.cores as C
     processes = C.worker_processes
     @contextlib.contextmanager
-    def ready(n):
-        with processes(n) as links:
+    def ready(*args):
+        with processes(*args) as links:
             for link in links: assert link.poll(60)
             yield links
     monkeypatch.setattr(C, 'worker_processes', ready)
