@@ -25,6 +25,7 @@ from pytorch_lightning.callbacks import Callback, Checkpoint
 
 from .config import AslNbError, atomic_path, progress
 from .evaluation import LABELS
+from .full_disk import EventLog, write_errors
 from .lightning import log_hparams_metrics, log_metrics
 from .splits import SPLIT_PARTS
 
@@ -54,14 +55,16 @@ class CheckpointError(TrainingError):
 # %% ../nbs/42_run_files.ipynb #2de146d5
 class BestModelFile(Callback):
     "Keeps the model of the best validation epoch, as `best.safetensors`."
-    def __init__(self, run): self.run, self.best, self.epoch = run, None, None
-    def state_dict(self): return dict(best=self.best, epoch=self.epoch)
-    def load_state_dict(self, state): self.best, self.epoch = state['best'], state['epoch']
+    def __init__(self, run): self.run, self.best, self.epoch, self.loss = run, None, None, np.inf
+    def state_dict(self): return dict(best=self.best, epoch=self.epoch, loss=self.loss)
+    def load_state_dict(self, state):
+        self.best, self.epoch, self.loss = state['best'], state['epoch'], state.get('loss', np.inf)
 
 # %% ../nbs/42_run_files.ipynb #e45d7569
 @patch
 def improved(self: BestModelFile,
     value: float,  # the number that decides, of this epoch
+    loss: float = np.inf,  # the validation loss, which decides between equal numbers
 ) -> bool:
     "Whether this is an improvement. Raises `TrainingError` for a number that is none."
     c = self.run.config.train
@@ -69,14 +72,16 @@ def improved(self: BestModelFile,
         f'{self.run.monitor} is {value}: no best epoch can be chosen by it; choose another '
         'early_stop_metric, or more validation signers')
     sign = 1 if c.early_stop_mode == 'max' else -1
-    return self.best is None or sign * (value - self.best) > c.early_stop_tolerance
+    if self.best is None or sign * (value - self.best) > c.early_stop_tolerance: return True
+    return value == self.best and loss < self.loss
 
 # %% ../nbs/42_run_files.ipynb #3f81764d
 @patch
 def on_validation_end(self: BestModelFile, trainer, module):
     numbers = {k: float(v) for k, v in trainer.callback_metrics.items()}
-    if not self.improved(numbers[self.run.monitor]): return
-    self.best, self.epoch = numbers[self.run.monitor], trainer.current_epoch + 1
+    found = numbers[self.run.monitor], numbers.get('valid_loss', np.inf)
+    if not self.improved(*found): return
+    (self.best, self.loss), self.epoch = found, trainer.current_epoch + 1
     scores = {k.removeprefix('valid_'): v for k, v in numbers.items() if k.startswith('valid_')}
     if trainer.is_global_zero: self.run.save(dict(valid=scores, epoch=self.epoch))
 
@@ -87,10 +92,9 @@ class History(Checkpoint):
 
     def on_train_start(self, trainer, module):
         if not trainer.is_global_zero: return
-        from torch.utils.tensorboard import SummaryWriter
         done = trainer.current_epoch
         self.rows = self.run.history.query('epoch <= @done').to_dict('records') if done else []
-        self.writer = SummaryWriter(str(self.run.out/'tensorboard'), purge_step=done + 1)
+        self.writer = EventLog(self.run.out/'tensorboard', done + 1)
 
     def on_train_epoch_start(self, trainer, module):
         self.start, self.lr = time.perf_counter(), module.get_lr()
@@ -103,7 +107,8 @@ def on_train_epoch_end(self: History, trainer, module):
     row = dict(epoch=trainer.current_epoch + 1, lr=self.lr, seconds=took)
     row |= {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(SPLIT_PARTS)}
     self.rows.append(row)
-    with atomic_path(self.run.out/'history.csv') as new:
+    file = self.run.out/'history.csv'
+    with write_errors(file), atomic_path(file) as new:
         pd.DataFrame(self.rows).to_csv(new, index=False)
     log_metrics(self.writer, row)
 
