@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .basics import beside_bars
 from .config import AslNbError, optional
 
 # %% ../nbs/60_frames.ipynb #52b2f796
@@ -21,7 +22,7 @@ class VideoError(AslNbError, ValueError):
     "A video that cannot be read, or in which there is nothing to find."
 
 class DamagedVideo(UserWarning):
-    "A video of which only a part could be read."
+    "A video of which only a part could be read, or that holds no more than a still picture."
 
 # %% ../nbs/60_frames.ipynb #c378d1cc
 def _open(path):
@@ -47,12 +48,14 @@ def _promised(capture) -> tuple:
 
 # %% ../nbs/60_frames.ipynb #1dcd49a4
 def _count(path, capture, n, seconds):
-    "Was this the whole film? Raises `VideoError` for nothing, warns `DamagedVideo` for a part."
+    "Was this the whole film? `VideoError` for nothing; warns `DamagedVideo` for a part or a still."
     if not n: raise VideoError(f'{path} holds no frames: record it again, or give another file')
     frames, length = _promised(capture)
+    said = 'is a still picture, one frame long: there is no movement in it' if n == 1 else ''
     if n < .9 * frames and seconds < .9 * length * (1 - 1 / frames):
-        warnings.warn(f'{path} is damaged: {n} of its {frames} frames could be read', DamagedVideo,
-                      stacklevel=3)
+        said = f'is damaged: {n} of its {frames} frames could be read'
+    if said:
+        with beside_bars(): warnings.warn(f'{path} {said}', DamagedVideo, stacklevel=3)
 
 # %% ../nbs/60_frames.ipynb #39b608da
 def read_frames(
