@@ -76,10 +76,10 @@ def _once(pairs):
 def _read_signs(path):
     "A map of signs from JSON, in which no sign may occur twice."
     try: return _check_signs(json.loads(path.read_text('utf-8-sig'), object_pairs_hook=_once))
-    except CorpusError as e: raise CorpusError(f'{path.name}: {e}') from None
-    except OSError as e: raise CorpusError(f'{path.name} cannot be read: {e.strerror}') from None
+    except CorpusError as e: raise CorpusError(f'{path}: {e}') from None
+    except OSError as e: raise CorpusError(f'{path} cannot be read: {e.strerror}') from None
     except (ValueError, RecursionError) as e:
-        raise CorpusError(f'{path.name} is not JSON: {e}') from None
+        raise CorpusError(f'{path} is not JSON: {e}') from None
 
 # %% ../nbs/11_corpus.ipynb #cb6559ee
 def _check_table(table):
@@ -161,11 +161,12 @@ def read(
     root = Path(root)
     try: # a sign may well be called "none" or "null": nothing is read as missing
         table = pd.read_csv(root/csv, dtype=str, keep_default_na=False)
-        corpus = cls(root, table, _read_signs(root/signs))
-    except CorpusError as e: raise CorpusError(f'{root/csv}: {e}') from None
     except (OSError, ValueError) as e:
         why = getattr(e, 'strerror', None) or e
         raise CorpusError(f'{root/csv} cannot be read: {why}') from None
+    numbers = _read_signs(root/signs)
+    try: corpus = cls(root, table, numbers)
+    except CorpusError as e: raise CorpusError(f'{root/csv}: {e}') from None
     return _all_there(corpus) if check_files else corpus
 
 # %% ../nbs/11_corpus.ipynb #d3fad736
