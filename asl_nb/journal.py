@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .basics import WriteError
+from .basics import WriteError, advice
 from .cores import Packed, PackError, size_and_time
 
 # %% ../nbs/16_journal.ipynb #bc187d88
@@ -47,10 +47,8 @@ def writing(self:PackWriter):
     "What the system refuses becomes a `WriteError` that says what to do."
     try: yield
     except OSError as e:
-        kept = f'What is packed so far stays in {self.folder}: make room, or s'
-        res = WriteError(f'{self.out} was not written: {e.strerror or e}. '
-            f'{kept if self.folder.is_dir() else "S"}ee to it that this place can be written to, '
-            'and call again; or choose another place')
+        kept = f'. What is packed so far stays in {self.folder}: call again, and it goes on there'
+        res = WriteError(f'{self.out} was not written: {advice(e)}{kept*self.folder.is_dir()}')
         res.errno = e.errno
         raise res from e
 
@@ -130,7 +128,7 @@ def entries(self:PackWriter,
             clips, end = clips + len(notes), end + len(line)
             yield end, frames, notes
 
-def _job_line(job): return dict(journal=1, inputs=job['inputs'])
+def _job_line(job): return dict(journal=2, inputs=job['inputs'])
 
 # %% ../nbs/16_journal.ipynb #befc92bf
 @patch

@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'VERSION', 'INDEX', 'pack_job', 'make_index', 'pack_hash', 'Pack', 'pack_corpus', 'preprocess_raw_data']
 
 # %% ../nbs/16_pack.ipynb #0cc93b7c
-import json, os, shutil
+import json, os, shutil, warnings
 from contextlib import suppress
 from hashlib import blake2b
 from numbers import Integral
@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 from fastcore.basics import patch
 
 from .basics import progress
-from .cores import PackError, read_batches, size_and_time
+from .cores import (PackError, SameContent, data_hash, read_batches, same_content,
+                          size_and_time)
 from .corpus import Corpus
-from .journal import PackWriter, npy_header, write_all
+from .journal import HEADER_BYTES, PackWriter, npy_header, write_all
 from .landmarks import N_ROWS, PARTS, row_name, subset
 
 # %% ../nbs/16_pack.ipynb #e90ee237
@@ -83,9 +84,12 @@ def pack_hash(
         digest.update(json.dumps(column.tolist()).encode() if text else column.to_numpy().tobytes())
     return digest.hexdigest()
 
-def _header(job, index, bad):
-    "The job, the totals, and the hash."
-    job = job | dict(clips=len(index), frames=int(index.frames.sum()), quarantined=len(bad))
+def _all_data(hashes): return blake2b(''.join(hashes).encode(), digest_size=16).hexdigest()
+
+def _header(job, index, bad, notes):
+    "The job, the totals, and the hashes."
+    job = job | dict(clips=len(index), frames=int(index.frames.sum()), quarantined=len(bad),
+                     data=_all_data(n.data for n in notes))
     return job | dict(hash=pack_hash(job, index))
 
 # %% ../nbs/16_pack.ipynb #7b4eb816
@@ -101,7 +105,7 @@ def finish(self:PackWriter,
         without = ', or do without them: call without strict' if len(index) else ''
         raise PackError(f'{self.out} was not made: {_unread(bad, len(table))}. Mend these files '
                         f'and call again (what comes before them is not read again){without}')
-    header, parquet = _header(self.job, index, bad), pa.BufferOutputStream()
+    header, parquet = _header(self.job, index, bad, notes), pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pandas(index, INDEX).replace_schema_metadata(), parquet)
     with self.writing():
         data.seek(0)
@@ -217,6 +221,8 @@ def open(cls:Pack,
         table = pq.ParquetFile(pa.BufferReader((path/'index.parquet').read_bytes())).read()
         landmarks = np.load(path/'landmarks.npy', mmap_mode='r', allow_pickle=False)
         (path/'quarantine.csv').stat()
+        if landmarks.nbytes + HEADER_BYTES != (size := (path/'landmarks.npy').stat().st_size):
+            raise ValueError(f'landmarks.npy has {size:,} bytes')
     except (OSError, ValueError, EOFError, pa.ArrowException) as e:
         raise PackError(f'{path}: a part of it is missing or cut short ({e}): {_AGAIN}') from e
     if not _agree(header, table.schema, index := table.to_pandas(), landmarks):
@@ -229,6 +235,17 @@ def _agree(header, schema, index, landmarks):
     said = {k: v for k, v in header.items() if k != 'hash'}
     return (schema.equals(INDEX) and pack_hash(said, index) == header['hash']
             and landmarks.shape == shape and landmarks.dtype == header['dtype'])
+
+# %% ../nbs/16_pack.ipynb #d8554c83
+@patch
+def verify(self:Pack) -> Pack: # itself
+    "Read all landmarks and compare them with the hash of when they were written; or `PackError`."
+    if 'data' not in self.header: raise PackError(f'{self.path} was made before packs had a hash '
+                                                  'of their landmarks: pack again')
+    clips = progress(range(len(self)), 'verifying')
+    if _all_data(data_hash(self[i]) for i in clips) == self.header['data']: return self
+    raise PackError(f'{self.path}: the numbers in landmarks.npy are not those that were written: '
+                    f'{_AGAIN}')
 
 # %% ../nbs/16_pack.ipynb #c3183fa9
 def _read_header(path):
@@ -277,9 +294,9 @@ def pack_corpus(
     pack = None if overwrite and _is_ours(out) else _finished(writer, corpus, strict)
     if pack is None:
         workers = _workers(workers, len(corpus))
-        return _make(writer, corpus, rows, strict, show_progress, batch_size, workers)
+        return _told(_make(writer, corpus, rows, strict, show_progress, batch_size, workers))
     _say(f'{out.name} is complete, of the same clips and settings: nothing to do', show_progress)
-    return pack
+    return _told(pack)
 
 # %% ../nbs/16_pack.ipynb #72464e04
 def _make(writer, corpus, rows, strict, show, batch_size, workers):
@@ -307,6 +324,12 @@ def _make(writer, corpus, rows, strict, show, batch_size, workers):
 def _say(text, show):
     if text and show and os.environ.get('ASL_NB_QUIET') != '1': print(text)
 
+def _told(pack):
+    "The pack; warns `SameContent` of recordings that have two names in it."
+    said = same_content(pack.index)
+    if said: warnings.warn(f'{pack.path}: {said}', SameContent, stacklevel=3)
+    return pack
+
 def _whole_numbers(optional, **settings):
     for name, n in (settings | {k: n for k, n in optional.items() if n is not None}).items():
         if not isinstance(n, Integral) or n < 1:
@@ -317,7 +340,6 @@ def _workers(workers, n):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return workers or max(1, min(cores, 8, n//256))     # each takes half a second to start
 
-# %% ../nbs/16_pack.ipynb #7f5738f2
 def _clips(corpus, limit):
     "The corpus, or its first clips. That a file is missing is a matter for the quarantine."
     if not isinstance(corpus, Corpus): corpus = Corpus.read(corpus, check_files=False)

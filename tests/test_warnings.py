@@ -1,12 +1,19 @@
 """What is no error and must not pass in silence: it is said on stderr by the commands, in a line of its own."""
+import io
+from contextlib import redirect_stderr
+
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
-from asl_nb.as_command import shell
-from asl_nb.cli import asl_predict
+from asl_nb.as_command import shell, spoken
+from asl_nb.cli import asl_pack, asl_predict
+from asl_nb.config import progress
+from asl_nb.frames import read_frames
 from asl_nb.models.base import build_model, save_model
-from asl_nb.recordings import Recording, write_recording
+from asl_nb.pack import Pack, PackError, pack_corpus
+from asl_nb.recordings import Corpus, Recording, write_corpus, write_recording
 
 SIGNS = {'fist': 0, 'flat': 1}
 
@@ -30,3 +37,40 @@ def test_a_doubtful_clip(model_file, tmp_path, xyz, words):
 def test_a_sound_clip(model_file, tmp_path):
     clip = write_recording(Recording(np.random.default_rng(0).random((4, 543, 3))), tmp_path/'clip.parquet')
     assert shell(asl_predict, model_file, clip)[2] == ''
+
+
+def test_one_file_under_two_signers(tmp_path):
+    "The table of a corpus names its clips a second time, by another signer: packed, and said."
+    rng, root = np.random.default_rng(0), tmp_path/'raw'
+    clips = [Recording(rng.random((4, 543, 3)), sign=s, signer='Ada') for s in SIGNS]
+    table = write_corpus(clips, root).table
+    again = table.assign(participant_id='424242', sequence_id=table.sequence_id + 9)
+    Corpus(root, pd.concat([table, again]), SIGNS).save()
+    for _ in range(2):      # when it is packed, and when it is found to be packed
+        status, _, err = shell(asl_pack, root, tmp_path/'pack')
+        assert status == 0 and 'note: ' in err
+        assert '2 recordings are there under two signers or more (first: Ada (0) and 424242 (9)): a split by signer leaks' in err
+
+
+def test_damage_inside_the_array(tmp_path):
+    clip = Recording(np.random.default_rng(0).random((9, 543, 3)), sign='fist', signer='Ada')
+    pack = pack_corpus(write_corpus([clip], tmp_path/'raw'), tmp_path/'pack', show_progress=False)
+    file = pack.verify().path/'landmarks.npy'
+    data = bytearray(file.read_bytes())
+    data[len(data)//2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(PackError, match='are not those that were written'): Pack.open(pack.path).verify()
+
+
+def test_a_note_has_a_line_of_its_own(model_file, tmp_path, monkeypatch):
+    "A photograph that calls itself a film is answered with a note, not glued to the progress bar."
+    monkeypatch.delenv('ASL_NB_QUIET', raising=False)
+    out = cv2.VideoWriter(str(tmp_path/'still.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 12, (96, 64))
+    out.write(np.full((64, 96, 3), 90, np.uint8))
+    out.release()
+    film = tmp_path/'still.mp4'
+    err = io.StringIO()
+    with redirect_stderr(err), spoken('asl_predict'):
+        for _ in progress(read_frames(film), 'film', 1, disable=False): pass
+    notes = [line for line in err.getvalue().splitlines() if 'note: ' in line]
+    assert [line.split('\r')[-1] for line in notes] == [f'asl_predict: note: {film} is a still picture, one frame long: there is no movement in it']
