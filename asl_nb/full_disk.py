@@ -19,7 +19,7 @@ import torch
 from fastcore.basics import patch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from .basics import WriteError, atomic_path
+from .basics import WriteError, advice, atomic_path
 
 # %% ../nbs/42_full_disk.ipynb #e942fe4a
 @contextmanager
@@ -29,7 +29,7 @@ def write_errors(
     "Any `OSError` in here becomes a `WriteError` that says what is left and how to go on."
     try: yield
     except OSError as e:
-        why = e if isinstance(e, WriteError) else f'{path} was not written: {e.strerror or e}'
+        why = e if isinstance(e, WriteError) else f'{path} was not written: {advice(e)}'
         error = WriteError(f'{why}. What was saved before is whole: make room, then go on with '
                            f'asl_train PACK --resume {Path(path).parent}')
         error.errno = e.errno

@@ -208,6 +208,7 @@ class TrainResult:
     seconds: float           # how long it took
     interrupted: bool = False # by Ctrl-C or SIGTERM
     split: str = 'signer-independent'   # or 'leaky': validation signers were in training too
+    trouble: str = ''        # what is wrong with the model, in words; '': nothing known
 
 # %% ../nbs/42_run_files.ipynb #be46877a
 @patch
@@ -218,6 +219,7 @@ def __str__(self: TrainResult):
     whose = LABELS['leaky'] if self.split == 'leaky' else 'validation signers'
     if self.best_epoch:
         text += f'; best epoch {self.best_epoch}: {numbers} ({whose})\n{self.model_file}'
+    if self.trouble: text += f'\nBEWARE: {self.trouble}'
     resume = f'\ngo on with asl_train PACK --resume {self.run}'
     return text + (resume if self.interrupted else '')
 

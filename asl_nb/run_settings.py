@@ -67,6 +67,14 @@ def _new_folder(config: Config) -> Path:
     return project_root()/config.paths.out_dir/config.paths.runs_dir/(
         f'{config.name}-{time.strftime("%Y%m%d-%H%M%S")}-{secrets.token_hex(2)}')
 
+def _folder(out, config: Config, word: str = 'out') -> Path:
+    "The folder that was given, or a new one. Raises `TrainingError` for an empty name."
+    if out is None: return _new_folder(config)
+    if not str(out).strip(): raise TrainingError(
+        f"{word} = {str(out)!r}: expected a folder (an empty variable in a script?); the current "
+        "one is '.'")
+    return Path(out)
+
 # %% ../nbs/42_run_settings.ipynb #a6830384
 class UnreadSetting(UserWarning):
     "A setting was asked for that nothing reads yet."
@@ -142,3 +150,19 @@ def compare_runs(
     differ += differences(Config.from_yaml(Path(out)/'config.yaml'), config, epochs)
     if differ: raise TrainingError(f'{out} was begun with another {", ".join(differ)}: '
                                    'resume with the same, or begin in another folder')
+
+# %% ../nbs/42_run_settings.ipynb #f41d67d4
+def _same_run(
+    resume,          # the folder of the run that is there
+    was: Config,     # its settings
+    model,           # a model's name or settings given beside it, or None
+    out,             # a folder given beside it, or None
+) -> Config:
+    "The settings to go on with. Raises `TrainingError` where something else was asked for."
+    now = was if model is None else model_config(model)
+    if now.name != was.name: raise TrainingError(
+        f'{resume} is a run of {was.name} and cannot go on as {now.name}: leave model out, or '
+        'begin in another folder, without resume')
+    if out is not None and Path(out).resolve() != Path(resume).resolve(): raise TrainingError(
+        f'out = {str(out)!r}: a run goes on in its own folder, {resume}; give one of the two')
+    return model if isinstance(model, Config) else was

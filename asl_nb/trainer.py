@@ -9,6 +9,7 @@ __all__ = ['Trainer', 'open_pack', 'train']
 import json
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -22,14 +23,16 @@ from .config import Config, atomic_path, seed_everything
 from .dataset import SignDataModule
 from .evaluation import (Evaluation, evaluate, measure, predict_logits, split_record,
                                usable_device)
+from .full_disk import WholeCheckpoint, write_errors
+from .guard import DeadRun, dead_run
 from .lightning import LightningBaseModel
 from .models.base import build_model, model_config, save_model
 from .pack import Pack
 from .run_files import (BestModelFile, CheckpointError, EpochEnd, History, ProgressLine,
                               Terminated, TrainingError, TrainResult, calm_lightning,
                               check_checkpoint, read_history)
-from .run_settings import (BY_LENGTH, UNREAD, UnreadSetting, _changed, _epochs, _new_folder,
-                                 _run_config, _say_unread, compare_runs, full_names,
+from .run_settings import (BY_LENGTH, UNREAD, UnreadSetting, _changed, _epochs, _folder,
+                                 _run_config, _same_run, _say_unread, compare_runs, full_names,
                                  unread_settings)
 from .splits import SPLIT_PARTS, Split, make_split
 
@@ -52,7 +55,7 @@ class Trainer:
         _say_unread(self.config, named)
         self.pack, self.lightning, self.should_stop = open_pack(pack), lightning or {}, False
         self.split = make_split(self.pack, self.config.data) if split is None else split
-        self.out = Path(out) if out is not None else _new_folder(self.config)
+        self.out = _folder(out, self.config)
         self.module = self._module(augment)
         self.data = self._data()
         self.best, self.functions, self.callbacks = BestModelFile(self), [], []
@@ -187,6 +190,7 @@ def _lightning(self: Trainer, epochs: int) -> pl.Trainer:
     return pl.Trainer(**dict(
         max_epochs=epochs, accelerator=kind, devices=[int(number)] if number else 1,
         precision=c.precision, gradient_clip_val=c.gradient_clip_val, callbacks=self._callbacks(),
+        plugins=[WholeCheckpoint()],
         limit_train_batches=limit, limit_val_batches=limit, default_root_dir=self.out, logger=False,
         deterministic='warn' if kind == 'cuda' else None, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0) | self.lightning)
@@ -216,6 +220,7 @@ def train(self: Trainer,
         checkpoint = self._checkpoint(epochs) if resume else self._begin(epochs)
         interrupted = self._fit(trainer, checkpoint)
     result = self._result(time.perf_counter() - start, interrupted)
+    if result.trouble: warnings.warn(result.trouble, DeadRun, stacklevel=2)
     if not trainer.received_sigterm: return result
     print(result, file=sys.stderr)
     raise Terminated(result)
@@ -229,15 +234,24 @@ def _result(self: Trainer, seconds: float, interrupted: bool) -> TrainResult:
     scores = {k.removeprefix('valid_'): float(v) for row in best.to_dict('records')
               for k, v in row.items() if k.startswith('valid_')}
     return TrainResult(self.model_file, self.out, scores, self.best.epoch, rows, seconds,
-                       interrupted, self.split.kind)
+                       interrupted, self.split.kind, self._trouble(rows))
+
+@patch
+def _trouble(self: Trainer, rows: pd.DataFrame) -> str:
+    "What is wrong with a model that learned nothing; a try-out need not learn."
+    if not len(rows) or self.config.train.fast_dev_run: return ''
+    none = pd.Series([float('nan')])
+    loss, accuracy = (rows.get(f'valid_{k}', none) for k in ('loss', 'accuracy'))
+    return dead_run(loss.iloc[-1], accuracy.max(), len(self.pack.signs))
 
 @patch
 def save(self: Trainer,
     scores: dict,  # what goes into the file's header
 ) -> Path:
     "Write the model as it is now, with all that is needed to use it."
-    return save_model(self.model, self.model_file, self.pack.signs, self.config, self.pack.hash,
-                      scores, split_record(self.split, self.pack))
+    with write_errors(self.model_file):
+        return save_model(self.model, self.model_file, self.pack.signs, self.config,
+                          self.pack.hash, scores, split_record(self.split, self.pack))
 
 # %% ../nbs/42_trainer.ipynb #5442409f
 @patch
@@ -259,16 +273,18 @@ def test(self: Trainer,
                     batch_size=self.config.data.batch_size)
 
 # %% ../nbs/42_trainer.ipynb #6b9a65fa
-def _resumed(out) -> tuple[Config, Split]:
+def _resumed(resume, model, out) -> tuple[Config, Split]:
     "Settings and split of the run in a folder. Raises `TrainingError`."
-    lacks = [f for f in ('split.json', 'config.yaml') if not Path(out, f).exists()]
-    if lacks: raise TrainingError(f'{out} holds no run to resume: it has no {lacks[0]}')
-    return Config.from_yaml(Path(out, 'config.yaml')), Split.load(Path(out, 'split.json'))
+    folder = _folder(resume, None, 'resume')
+    lacks = [f for f in ('split.json', 'config.yaml') if not (folder/f).exists()]
+    if lacks: raise TrainingError(f'{resume} holds no run to resume: it has no {lacks[0]}')
+    config = _same_run(resume, Config.from_yaml(folder/'config.yaml'), model, out)
+    return config, Split.load(folder/'split.json')
 
 # %% ../nbs/42_trainer.ipynb #4fb8d584
 def train(
     pack,                         # a `Pack` or its folder
-    model: str | Config = 'LSTMPredictor',  # a name of `list_models()`, or settings
+    model: str | Config | None = None,  # of `list_models()`, or settings; None: 'LSTMPredictor'
     out=None,                     # the run's folder; None: a new one, out/runs/NAME-TIME
     resume=None,                  # the folder of a run to go on with, under its own settings
     augment=None,                 # (x, mask, seed, epoch, clip) → (x, mask)
@@ -278,7 +294,8 @@ def train(
 ) -> TrainResult:
     "Train a model on a pack and keep the best. Raises `TrainingError`, `ConfigError`, `PackError`."
     pack = open_pack(pack)
-    config, split = (model_config(model), None) if resume is None else _resumed(resume)
+    if resume is None: config, split = model_config(model or 'LSTMPredictor'), None
+    else: config, split = _resumed(resume, model, out)
     run = Trainer(None, pack, _changed(config, overrides), split, out if resume is None else resume,
                   callbacks, None, augment, lightning, full_names(config, overrides))
     return run.train(resume=resume is not None)

@@ -76,3 +76,74 @@ def test_killed_before_the_first_checkpoint(pack, tmp_path):
     (out/'last.ckpt').unlink(missing_ok=True)         # should it have come further than that
     if (out/'history.csv').exists(): (out/'history.csv').unlink()
     assert len(train(pack, resume=out, epochs=2).history) == 2
+
+
+CROWDED = """
+import resource, signal, sys
+import pytorch_lightning as pl
+from asl_nb.config import WriteError
+from asl_nb.trainer import train
+
+class Limit(pl.Callback):
+    "From the second epoch on no file may grow beyond so many bytes, as on a disk that is nearly full."
+    def on_train_epoch_start(self, trainer, *args):
+        if trainer.current_epoch == 1:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+
+try: train(sys.argv[1], out=sys.argv[2], model='MeanPoolPredictor', epochs=3, device='cpu', callbacks=[Limit()])
+except WriteError as e: print(e)
+"""
+
+
+def crowded(pack, out, limit):
+    "A training that can write no file larger than `limit` bytes after its first epoch; stdout, stderr."
+    env = os.environ | {'ASL_NB_QUIET': '1', 'OMP_NUM_THREADS': '1'}
+    r = subprocess.run([sys.executable, '-c', CROWDED, str(pack.path), str(out), str(limit)], env=env, text=True,
+                       capture_output=True, timeout=120)
+    assert r.returncode == 0, r.stderr
+    return r.stdout, r.stderr
+
+
+def test_a_full_disk_costs_one_epoch(pack, tmp_path):
+    "The checkpoint does not fit: words instead of a traceback, the one before is whole, and the run can go on."
+    from asl_nb.run_files import check_checkpoint
+    from asl_nb.trainer import train
+    whole = train(pack, out=tmp_path/'whole', model='MeanPoolPredictor', epochs=3, device='cpu')
+    best, last = (tmp_path/'whole'/f for f in ('best.safetensors', 'last.ckpt'))
+    limit = (best.stat().st_size + last.stat().st_size) // 2         # the best model fits, the checkpoint does not
+    out = tmp_path/'run'
+    said, errors = crowded(pack, out, limit)
+    assert f'{out/"last.ckpt"} was not written' in said and f'asl_train PACK --resume {out}' in said, said + errors
+    assert 'Traceback' not in errors, errors
+    assert not list(out.glob('.*')), 'something half written is left'
+    check_checkpoint(out/'last.ckpt')
+    again = train(pack, resume=out)
+    assert again.history.drop(columns='seconds').equals(whole.history.drop(columns='seconds'))
+    assert (out/'best.safetensors').read_bytes() == best.read_bytes()
+
+
+def test_curves_that_do_not_fit_end_nothing(pack, tmp_path):
+    "A limit below everything: TensorBoard is a warning and no traceback from a thread, the history is the error."
+    said, errors = crowded(pack, tmp_path/'run', 10)
+    assert 'was not written' in said and 'go on with' in said, said + errors
+    assert 'Traceback' not in errors, errors
+
+
+def test_curves_alone_do_not_fit(pack, tmp_path):
+    "The training goes on without TensorBoard, and says so once."
+    from asl_nb.full_disk import CurvesNotWritten
+    from asl_nb.trainer import train
+    out = tmp_path/'run'
+    out.mkdir()
+    (out/'tensorboard').write_text('a file where the folder should be')
+    with pytest.warns(CurvesNotWritten) as said: run = train(pack, out=out, model='MeanPoolPredictor', epochs=2, device='cpu')
+    assert len([w for w in said if w.category is CurvesNotWritten]) == 1 and len(run.history) == 2
+
+
+def test_a_dead_run_says_so(pack, tmp_path):
+    from asl_nb.guard import DeadRun
+    from asl_nb.trainer import train
+    with pytest.warns(DeadRun, match='the training diverged'):
+        run = train(pack, out=tmp_path/'run', model='LSTMPredictor', epochs=2, device='cpu', **{'optimizer.lr': 1e30})
+    assert 'BEWARE: the validation loss is' in str(run)
