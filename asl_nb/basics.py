@@ -72,10 +72,13 @@ def _is_about(e, path):
     at, here = Path(os.fsdecode(e.filename or path)).absolute(), path.absolute()
     return at in here.parents or here.parent in at.parents
 
-def _write_error(e, path):
-    "The `WriteError` for an OSError about `path` that a user can mend, else None."
-    if isinstance(e, WriteError) or e.errno not in _ADVICE or not _is_about(e, path): return None
-    error = WriteError(f'{path} was not written: {advice(e)}')
+def _write_error(e, path, new):
+    "The `WriteError` for an OSError about `path`, to be made as `new`, if a user can mend it."
+    if isinstance(e, WriteError):         # of a file in the folder `new`, which nobody ever sees
+        if str(new) not in str(e): return None
+        error = WriteError(str(e).replace(str(new), str(path)))
+    elif e.errno not in _ADVICE or not _is_about(e, path): return None
+    else: error = WriteError(f'{path} was not written: {advice(e)}')
     error.errno = e.errno
     return error
 
@@ -92,7 +95,7 @@ def atomic_path(path # file or folder to make; missing parent folders are made
         if not new.exists(): raise WriteError(f'{path} was not written: nothing was made at {new}')
         _put(new, path)
     except OSError as e:
-        error = _write_error(e, path)
+        error = _write_error(e, path, new)
         if error is None: raise
         raise error from e
     finally:
