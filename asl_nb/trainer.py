@@ -117,8 +117,6 @@ def monitor(self: Trainer) -> str:
 def model_file(self: Trainer) -> Path:
     "Where the best model is kept."
     return self.out/'best.safetensors'
-
-# %% ../nbs/42_trainer.ipynb #bea2f9b6
 @patch(as_prop=True)
 def best_val_metric(self: Trainer) -> float | None:
     "The best validation number so far."
@@ -158,7 +156,6 @@ def _checkpoint(self: Trainer, epochs: int) -> Path | None:
     check_checkpoint(last)
     return last
 
-# %% ../nbs/42_trainer.ipynb #0f9fb9b4
 @patch
 def _begin(self: Trainer, epochs: int) -> None:
     "Write settings and split into a folder that has no run yet. Raises `TrainingError`."
