@@ -109,7 +109,7 @@ _BODY = {
                  'frames were counted anew', text='some: numbers are those of the raw video')}
 
 # %% ../nbs/14_evidence.ipynb #3ad875b0
-_ASK = 'not counted but measured, with a model, in notebook 19'
+_ASK = 'not counted but measured, with a model, by the data report'
 _OPEN = {
     'noise': Fact('clips with a doubtful label', 5000, ',.0f', 'open', _ASK, text='about 5,000'),
     'twins': Fact('signs that are mixed up', np.nan, '', 'open', _ASK,

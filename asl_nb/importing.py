@@ -9,7 +9,7 @@ __all__ = ['ClipFile', 'natural', 'list_clips', 'import_takes']
 import os
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
@@ -60,7 +60,7 @@ def list_clips(
     source, # <sign>/<clip>, or <signer>/<sign>/<clip>; or a CSV: path, sign, maybe signer
     kinds:tuple, # endings of the files, such as ('.pose',)
     signer:str|None=None, # who signs in all of them
-    signers=None # a CSV that says who signs: columns path and signer
+    signers=None # a CSV that says who signs: columns path (or clip) and signer
 ) -> list: # of `ClipFile`, in the order of their names, or of the CSV
     "The clips of a folder or of a list, their signs and signers. Raises `CorpusError`."
     source, tabled = Path(source), Path(source).is_file()
@@ -84,6 +84,7 @@ def _read_csv(path, *needed):
     try: table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as e:
         raise CorpusError(f'{path} cannot be read: {getattr(e, "strerror", None) or e}') from None
+    if 'path' not in table: table = table.rename(columns=dict(clip='path'))
     absent = [c for c in needed if c not in table]
     if absent: raise CorpusError(f'{path} has no column {", ".join(absent)}; needed: '
                                  f'{", ".join(needed)}; it has {", ".join(table)}')
@@ -102,15 +103,25 @@ def _listed(csv):
     who = table.signer if 'signer' in table else [''] * len(table)
     return list(zip(table.path, table.sign, who))
 
-# %% ../nbs/11_importing.ipynb #f76a60f6
+# %% ../nbs/11_importing.ipynb #08ea8db2
+def _calls(name):
+    "What a table may call a clip, the clearest first."
+    path = PurePosixPath(name)
+    return [name, path.with_suffix('').as_posix(), path.name, path.stem]
+
+# %% ../nbs/11_importing.ipynb #4f0fb4c6
 def _signers(csv, names):
     "Who signs in each clip, {name: signer}, by a table."
     table = _read_csv(csv, 'path', 'signer')
     who = {name: signer for name, signer in zip(table.path, table.signer) if signer}
-    lost = [name for name in names if name not in who]
+    called = {name: next((c for c in _calls(name) if c in who), None) for name in names}
+    lost = [name for name, c in called.items() if c is None]
     if lost: raise CorpusError(f'{csv}: no signer for {len(lost)} of {len(names)} clips, '
                                f'the first is {lost[0]!r}; a path begins in the folder')
-    return who
+    c, n = Counter(called.values()).most_common(1)[0] if called else ('', 0)
+    if n > 1: raise CorpusError(f'{csv} has {c!r}, and {n} clips are called so: '
+                                'name them by their paths')
+    return {name: who[c] for name, c in called.items()}
 
 # %% ../nbs/11_importing.ipynb #9163a748
 def _readable(takes, bad, strict):

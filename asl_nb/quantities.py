@@ -186,4 +186,4 @@ def compared(look) -> pd.DataFrame: # fact, here, published, difference
     except AslNbError: return t
     named = t.fact.isin(here)
     return t.assign(here=t.here.where(~named, t.fact.map(here)), difference=t.difference.where(
-        ~named, 'measured here on signers left out, with the methods of notebook 19'))
+        ~named, 'measured here on signers left out, with the methods of this chapter'))

@@ -51,12 +51,12 @@ def coverage_blocks(look):
     c = coverage(look.of('table'), look.data.signs)
     people = (c > 0).sum()
     rare = people[people.between(1, 2)]
-    blocks = [paragraph(f'{(c == 0).mean(None):.1%} of the {c.size:,} pairs of a signer and a sign '
-                        f'have no clip; the fullest has {c.max(None):,}.')]
+    blocks = [paragraph(f'{(c == 0).mean(axis=None):.1%} of the {c.size:,} pairs of a signer and a sign '
+                        f'have no clip; the fullest has {c.max(axis=None):,}.')]
     if len(rare): blocks += [paragraph(f'By one or two people only: {count_of(len(rare), "sign")} '
                                        f'({first_few(rare.index)}).')]
     alt = (f'Heat map of {len(c)} signers and {c.shape[1]} signs: clips of each pair, from '
-           f'{c.min(None)} to {c.max(None)}, {(c == 0).mean(None):.1%} of the pairs empty.')
+           f'{c.min(axis=None)} to {c.max(axis=None)}, {(c == 0).mean(axis=None):.1%} of the pairs empty.')
     return blocks + [figure_html(plot_coverage(look.of('table'), look.data.signs), alt,
                                  'Clips of each signer (rows) and sign (columns).')]
 
@@ -144,7 +144,7 @@ def filter_blocks(look):
     m = look.of('marks')
     return [paragraph(f'All rules together would drop {m.share["all"]:.0%} of the clips; signer '
                       f'{m.signer["all"]} would lose {m["most of a signer"]["all"]:.0%}. Nothing is '
-                      'dropped: the filters are off, and notebook 19_quality says why.'),
+                      'dropped: the filters are off unless somebody asks for them.'),
             table_html(m, 'Clips that each rule marks', 'rule',
                        **{'share': '.1%', 'most of a signer': '.0%'})]
 

@@ -121,7 +121,7 @@ def test_signers_from_folders_and_from_a_table(films, tmp_path, mediapipe):
     corpus = go(films, tmp_path/'by-table', signers=tmp_path/'who.csv')
     assert list(corpus.table.participant_id) == ['007', 'Cem', 'Ada', 'Ben', 'Ben']
     (tmp_path/'who.csv').write_text('path,signer\nsign0/0.mp4,Ada\n')
-    with pytest.raises(CorpusError, match='6 of 7 videos are not in the table'): go(films, tmp_path/'x', signers=tmp_path/'who.csv')
+    with pytest.raises(CorpusError, match='no signer for 6 of 7 clips'): go(films, tmp_path/'x', signers=tmp_path/'who.csv')
 
 
 def test_same_bytes_whatever_the_workers_and_interruptions(films, tmp_path, mediapipe, monkeypatch):
