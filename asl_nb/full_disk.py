@@ -20,6 +20,7 @@ from fastcore.basics import patch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from .basics import WriteError, advice, atomic_path
+from .curves import records
 
 # %% ../nbs/42_full_disk.ipynb #e942fe4a
 @contextmanager
@@ -107,5 +108,4 @@ def add_summary(self: EventLog, summary, step: int = 0) -> None:
 @patch
 def add_scalar(self: EventLog, tag: str, value: float, step: int) -> None:
     "Write a number under a tag."
-    from torch.utils.tensorboard.summary import scalar
-    self.add_summary(scalar(tag, value), step)
+    self.add_summary(records().scalar(tag, value), step)
