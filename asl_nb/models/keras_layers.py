@@ -4,9 +4,7 @@
 
 # %% auto #0
 __all__ = ['keras', 'tf', 'same', 'turned', 'Layout', 'own_layout', 'own_tensors', 'layouts', 'part_at', 'assign_weights',
-           'state_of', 'twin_of', 'Twin', 'twins', 'MaskedBatchNorm', 'DepthwiseConv', 'masked_mean', 'Conv1d',
-           'ChannelGate', 'LateDropout', 'attend', 'MultiHeadSelfAttention', 'TorchAttention',
-           'TransformerEncoderLayer', 'Memory', 'reverse_order', 'last_frame', 'RecurrentLayer']
+           'state_of', 'twin_of', 'Twin', 'twins', 'siblings', 'relative', 'Compared', 'compare']
 
 # %% ../../nbs/39_models.keras_layers.ipynb #6da4a5e2
 from collections.abc import Callable, Mapping
@@ -15,10 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from fastcore.basics import patch
 from torch import nn
 
-from . import attention, causal, convformer, lstm
 from .keras_base import KerasError, import_keras
 
 # %% ../../nbs/39_models.keras_layers.ipynb #0f49c15a
@@ -134,7 +130,7 @@ def _(m: nn.ModuleDict): return {k: twin_of(c) for k, c in m.items()}
 def _(m: nn.Identity): return keras.layers.Activation('linear')
 
 @twin_of.register
-def _(m: nn.GELU): return keras.layers.Activation(keras.activations.gelu_exact)
+def _(m: nn.GELU): return keras.layers.Activation(tf.nn.gelu)
 
 @twin_of.register
 def _(m: nn.ReLU): return keras.layers.Activation('relu')
@@ -163,273 +159,51 @@ def twins(
         return cls
     return register
 
-# %% ../../nbs/39_models.keras_layers.ipynb #ff403dd4
-@twins(convformer.MaskedBatchNorm)
-class MaskedBatchNorm(Twin):
-    "Batch normalisation over real frames only."
-    keep = 'momentum', 'eps'
-    def __init__(self, module):
-        super().__init__(module)
-        shape, weight = (len(module.weight),), self.add_weight
-        self.gamma, self.beta = weight(shape, 'ones', name='gamma'), weight(shape, 'zeros', name='beta')
-        self.moving_mean = weight(shape, 'zeros', trainable=False, name='moving_mean')
-        self.moving_variance = weight(shape, 'ones', trainable=False, name='moving_variance')
+# %% ../../nbs/39_models.keras_layers.ipynb #c1d6d918
+def siblings(
+    module: nn.Module,  # of a kind that has a twin
+) -> tuple:  # the module, its twin
+    "A module, and its twin with the same weights."
+    twin = twin_of(module)
+    assign_weights(twin, layouts(module), module.state_dict())
+    return module, twin
 
-@own_layout.register
-def _(m: convformer.MaskedBatchNorm):
-    return dict(weight=Layout('gamma'), bias=Layout('beta'), running_mean=Layout('moving_mean'),
-                running_var=Layout('moving_variance'))
+# %% ../../nbs/39_models.keras_layers.ipynb #6da83b86
+def relative(a, b) -> float:
+    "The largest difference of two arrays, relative to the largest number of the second."
+    return float(abs(np.asarray(a) - np.asarray(b)).max() / max(abs(np.asarray(b)).max(), 1e-6))
 
-# %% ../../nbs/39_models.keras_layers.ipynb #02d86602
-@patch
-def call(self: MaskedBatchNorm, x, mask, training=False):
-    "Normalised by this batch in training, by the running statistics otherwise."
-    if not training:
-        k = self.gamma * tf.math.rsqrt(self.moving_variance + self.eps)
-        return x * k + (self.beta - self.moving_mean * k)
-    where = tf.where(mask)                                             # (N, 2)
-    real = tf.gather_nd(x, where)[:, None, None]                       # (N, 1, 1, D)
-    y, mean, var, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=real, scale=self.gamma, offset=self.beta, mean=[], variance=[], epsilon=self.eps)
-    n = tf.cast(tf.shape(where)[0], tf.float32)
-    self.update(mean, var * (tf.maximum(n - 1, 1) / n))
-    return tf.scatter_nd(where, y[:, 0, 0], tf.shape(x, tf.int64))
+def _theirs(module: nn.Module, x, mask, args) -> tuple:
+    "Outputs and gradients of the PyTorch module."
+    y = module(torch.tensor(x), *map(torch.tensor, args))
+    (y.tanh() * torch.tensor(mask)[..., None]).sum().backward()
+    return y.detach().numpy(), {k: p.grad.numpy() for k, p in module.named_parameters()}
 
-# %% ../../nbs/39_models.keras_layers.ipynb #7b79f2f9
-@patch
-def update(self: MaskedBatchNorm, mean, var):
-    "Move the running statistics towards this batch's, where those are finite."
-    for running, new in ((self.moving_mean, mean), (self.moving_variance, var)):
-        step = tf.where(tf.math.is_finite(new), new - running, 0.)
-        running.assign_add(step * self.momentum)
+def _ours(twin, known, names, x, mask, args, training) -> tuple:
+    "Outputs and gradients of the twin, those laid out as PyTorch's."
+    kw = dict(training=training) if 'training' in twin._call_signature.parameters else {}
+    with tf.GradientTape() as tape:
+        y = twin(x, *args, **kw)
+        loss = tf.reduce_sum(tf.tanh(y) * mask[..., None])
+    grads = tape.gradient(loss, [part_at(twin, known[k].path).value for k in names])
+    return y.numpy(), {k: known[k].back(np.asarray(g)) for k, g in zip(names, grads)}
 
-# %% ../../nbs/39_models.keras_layers.ipynb #376ccdf9
-@twins(causal.DepthwiseConv)
-class DepthwiseConv(Twin):
-    "A causal depth-wise convolution over time."
-    def __init__(self, module):
-        super().__init__(module)
-        (C, K) = module.weight.shape
-        self.kernel, self.past = self.add_weight((K, C, 1), name='kernel'), K - 1
+# %% ../../nbs/39_models.keras_layers.ipynb #d3a907f0
+class Compared(NamedTuple):
+    "How far a twin is from its sibling."
+    output: float    # relative difference on real frames
+    gradient: float  # of the weight with the largest one
 
-    def call(self, x):
-        past = tf.pad(x, [[0, 0], [self.past, 0], [0, 0]])[:, None]         # (B, 1, K − 1 + T, C)
-        return tf.nn.depthwise_conv2d(past, self.kernel[None], [1, 1, 1, 1], 'VALID')[:, 0]
-
-# %% ../../nbs/39_models.keras_layers.ipynb #7c4f5109
-@own_layout.register
-def _(m: causal.DepthwiseConv):
-    return dict(weight=Layout('kernel', lambda w: w.T[..., None], lambda w: w[..., 0].T))
-
-# %% ../../nbs/39_models.keras_layers.ipynb #55518ae1
-def masked_mean(
-    x,     # (B, T, D), finite
-    mask,  # (B, T) bool
-):  # (B, D)
-    "The mean over the real frames."
-    real = tf.cast(mask, x.dtype)
-    shares = real / tf.maximum(tf.reduce_sum(real, 1, keepdims=True), 1.)
-    return tf.matmul(shares[:, None], x)[:, 0]
-
-# %% ../../nbs/39_models.keras_layers.ipynb #9aa86531
-@twins(nn.Conv1d)
-class Conv1d(Twin):
-    "One window over the places of (B, D), as wide as its sibling's, 0 beyond the ends."
-    def __init__(self, module):
-        super().__init__(module)
-        self.kernel = self.add_weight(tuple(module.weight.shape)[::-1], name='kernel')
-    def call(self, x): return tf.nn.conv1d(x[..., None], self.kernel, 1, 'SAME')[..., 0]
-
-@own_layout.register
-def _(m: nn.Conv1d): return dict(weight=Layout('kernel', turned, turned))
-
-@twins(convformer.ChannelGate)
-class ChannelGate(Twin):
-    "Efficient channel attention: every clip turns its channels up or down."
-    def call(self, x, mask): return x * tf.sigmoid(self.conv(masked_mean(x, mask)))[:, None]
-
-# %% ../../nbs/39_models.keras_layers.ipynb #a739d9d7
-@twin_of.register
-def _(m: convformer.DropPath): return keras.layers.Dropout(m.p, noise_shape=(None, 1, 1))
-
-@twins(convformer.LateDropout)
-class LateDropout(Twin):
-    "Dropout that begins at an epoch."
-    keep = 'p', 'start'
-    def __init__(self, module):
-        super().__init__(module)
-        self.epoch = self.add_weight((), 'zeros', 'int32', trainable=False, name='epoch')
-        self.dropout = keras.layers.Dropout(self.p)
-
-    def set_epoch(self, epoch: int) -> None:  # counted from 0
-        self.epoch.assign(epoch)
-
-    def call(self, x, training=False):
-        if not training or not self.p: return x
-        return tf.where(self.epoch >= self.start, self.dropout(x, training=True), x)
-
-# %% ../../nbs/39_models.keras_layers.ipynb #65cd420a
-def attend(
-    qkv,             # (B, T, 3D): questions, labels and values, each heads × (D / heads)
-    mask,            # (B, T) bool; None: all frames are real
-    heads: int,      # must divide D
-    scale: float,    # of the products
-    causal: bool = False,  # look back only
-    drop=None,             # applied to the shares
-):  # (B, T, D)
-    "What each frame learns from the frames it may look at."
-    B, T, D = *tf.unstack(tf.shape(qkv)[:2]), qkv.shape[2] // 3
-    q, k, v = tf.unstack(tf.transpose(tf.reshape(qkv, [B, T, 3, heads, D // heads]), [2, 0, 3, 1, 4]))
-    scores, t = tf.matmul(q * scale, k, transpose_b=True), tf.range(T)
-    if mask is not None: scores = tf.where(mask[:, None, None], scores, -1e9)
-    if causal: scores = tf.where(t[:, None] >= t, scores, -1e9)
-    shares = tf.nn.softmax(scores)
-    y = tf.matmul(shares if drop is None else drop(shares), v)
-    return tf.reshape(tf.transpose(y, [0, 2, 1, 3]), [B, T, D])
-
-# %% ../../nbs/39_models.keras_layers.ipynb #102242ca
-@twins(attention.MultiHeadSelfAttention)
-class MultiHeadSelfAttention(Twin):
-    "Every frame looks at the frames it may look at, with several heads."
-    keep = 'num_heads', 'causal', 'scale'
-    def __init__(self, module):
-        super().__init__(module)
-        self.scale = self.scale or (module.out.in_features / self.num_heads) ** -.5
-        self.dropout = keras.layers.Dropout(module.dropout)
-
-    def call(self, x, mask=None, training=False):
-        drop = lambda shares: self.dropout(shares, training=training)
-        y = self.out(attend(self.qkv(x), mask, self.num_heads, self.scale, self.causal, drop))
-        return self.layer_norm(y) if hasattr(self, 'layer_norm') else y
-
-# %% ../../nbs/39_models.keras_layers.ipynb #f5388782
-@twins(nn.MultiheadAttention)
-class TorchAttention(Twin):
-    "The twin of PyTorch's attention of a clip to itself."
-    keep = 'num_heads', 'embed_dim'
-    def __init__(self, module):
-        super().__init__(module)
-        self.in_proj = twin_of(nn.Linear(self.embed_dim, 3 * self.embed_dim))
-        self.dropout = keras.layers.Dropout(module.dropout)
-
-    def call(self, x, mask=None, training=False):
-        scale, drop = (self.embed_dim / self.num_heads) ** -.5, lambda s: self.dropout(s, training=training)
-        return self.out_proj(attend(self.in_proj(x), mask, self.num_heads, scale, drop=drop))
-
-@own_layout.register
-def _(m: nn.MultiheadAttention):
-    return dict(in_proj_weight=Layout('in_proj.kernel', turned, turned), in_proj_bias=Layout('in_proj.bias'))
-
-# %% ../../nbs/39_models.keras_layers.ipynb #ae0e904c
-@twins(nn.TransformerEncoderLayer)
-class TransformerEncoderLayer(Twin):
-    "Attention and two linear maps, each normalised and added to what was there."
-    keep = 'norm_first',
-    def __init__(self,
-        d_model: int | nn.TransformerEncoderLayer,  # D, or the layer whose twin this is
-        n_head: int = 8,              # must divide D (seed: 8)
-        dim_feedforward: int = 512,   # width inside (seed: 512)
-        dropout: float = .001,        # of shares, inside, and of what each half adds (seed: .001)
-        **kwargs,                     # of `torch.nn.TransformerEncoderLayer`: norm_first, activation, …
-    ):
-        like = d_model if isinstance(d_model, nn.Module) else nn.TransformerEncoderLayer(
-            d_model, n_head, dim_feedforward, dropout, batch_first=True, **kwargs)
-        super().__init__(like)
-        self.activation = {'relu': tf.nn.relu, 'gelu': tf.nn.gelu}[like.activation.__name__]
-        assign_weights(self, layouts(like), like.state_dict())
-
-# %% ../../nbs/39_models.keras_layers.ipynb #5d17adaa
-@patch
-def call(self: TransformerEncoderLayer, x, mask=None, training=False):
-    "x (B, T, D), and what the layer makes of it."
-    def attend(v):
-        return self.dropout1(self.self_attn(v, mask=mask, training=training), training=training)
-    def think(v):
-        v = self.dropout(self.activation(self.linear1(v)), training=training)
-        return self.dropout2(self.linear2(v), training=training)
-    if not self.norm_first: x = self.norm1(x + attend(x))
-    else: x = x + attend(self.norm1(x))
-    return x + think(self.norm2(x)) if self.norm_first else self.norm2(x + think(x))
-
-# %% ../../nbs/39_models.keras_layers.ipynb #ddd6147d
-def _lstm_step(state, z, gates):
-    "One frame: `z` (B, 4H) from the frame, `gates(h)` (B, 4H) from the memory."
-    h, c = state
-    i, f, g, o = tf.split(z + gates(h), 4, 1)
-    c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-    return tf.sigmoid(o) * tf.tanh(c), c
-
-def _gru_step(state, z, gates):
-    "One frame, with Keras's order of gates: keep, reset, new."
-    (h,), from_frame = state, tf.split(z, 3, 1)
-    from_memory = tf.split(gates(h), 3, 1)
-    keep, reset = [tf.sigmoid(a + b) for a, b in zip(from_frame[:2], from_memory)]
-    new = tf.tanh(from_frame[2] + reset * from_memory[2])
-    return keep * h + (1 - keep) * new,
-
-# %% ../../nbs/39_models.keras_layers.ipynb #28978af6
-class Memory(Twin):
-    "One recurrent layer in one direction: the twin of a PyTorch LSTM or GRU."
-    keep = 'hidden_size',
-    def __init__(self, module):
-        super().__init__(module)
-        self.cell = type(module).__name__.lower()
-        n, H, weight = (4 if self.cell == 'lstm' else 3), self.hidden_size, self.add_weight
-        self.kernel = weight((module.input_size, n * H), name='kernel')
-        self.recurrent_kernel = weight((H, n * H), name='recurrent_kernel')
-        self.bias, self.recurrent_bias = [weight((n * H,), name=k) for k in ('bias', 'recurrent_bias')]
-
-for kind in nn.LSTM, nn.GRU: twin_of.register(kind, Memory)
-
-# %% ../../nbs/39_models.keras_layers.ipynb #3d2cf3a7
-@patch
-def call(self: Memory, x):
-    "The memory after each frame: (B, T, F) → (B, T, H)."
-    step, states = (_lstm_step, 2) if self.cell == 'lstm' else (_gru_step, 1)
-    z = tf.transpose(self._all_frames(x), [1, 0, 2])                        # (T, B, 4H)
-    start = (tf.zeros([tf.shape(x)[0], self.hidden_size]),) * states
-    gates = lambda h: tf.matmul(h, self.recurrent_kernel) + self.recurrent_bias
-    h = tf.scan(lambda state, z: step(state, z, gates), z, start)[0]
-    return tf.transpose(h, [1, 0, 2])
-
-@patch
-def _all_frames(self: Memory, x):
-    "What each frame says to the gates, for all frames at once."
-    return tf.tensordot(x, self.kernel, 1) + self.bias
-
-# %% ../../nbs/39_models.keras_layers.ipynb #37fa800d
-def _swapped(w):
-    "The first two of three gates, along the last axis, changed over: its own inverse."
-    a, b, c = np.split(w, 3, -1)
-    return np.concatenate([b, a, c], -1)
-
-@own_layout.register
-def _(m: nn.LSTM | nn.GRU):
-    order = same if isinstance(m, nn.LSTM) else _swapped
-    matrix = Layout('', lambda w: order(w.T), lambda w: order(w).T)
-    row = Layout('', order, order)
-    paths = dict(weight_ih_l0=(matrix, 'kernel'), weight_hh_l0=(matrix, 'recurrent_kernel'),
-                 bias_ih_l0=(row, 'bias'), bias_hh_l0=(row, 'recurrent_bias'))
-    return {k: layout._replace(path=path) for k, (layout, path) in paths.items()}
-
-# %% ../../nbs/39_models.keras_layers.ipynb #946248bd
-def reverse_order(mask):  # (B, T) bool → (B, T) frame numbers
-    "The order that plays each clip backwards and leaves its padding in place."
-    n = tf.reduce_sum(tf.cast(mask, tf.int32), 1, keepdims=True)
-    t = tf.range(tf.shape(mask)[1])
-    return tf.where(t < n, n - 1 - t, t)
-
-def last_frame(x, mask):  # (B, T, D) → (B, D)
-    "Each clip's last real frame."
-    n = tf.reduce_sum(tf.cast(mask, tf.int32), 1)
-    return tf.gather(x, tf.maximum(n - 1, 0), axis=1, batch_dims=1)
-
-@twins(lstm.RecurrentLayer)
-class RecurrentLayer(Twin):
-    "One recurrent layer over padded clips, in one direction or both."
-    def call(self, x, mask):
-        ahead = self.forwards(x)
-        if not hasattr(self, 'backwards'): return ahead
-        order = reverse_order(mask)
-        back = tf.gather(self.backwards(tf.gather(x, order, batch_dims=1)), order, batch_dims=1)
-        return tf.concat([ahead, back], -1)
+def compare(
+    module: nn.Module,  # of a kind that has a twin
+    twin,               # with the same weights
+    x: np.ndarray,      # (B, T, F)
+    mask: np.ndarray,   # (B, T) bool
+    *args,              # further inputs of both, after x
+    training: bool = False,
+) -> Compared:
+    "Outputs and gradients of a module and its twin for the same clips."
+    y, want = _theirs(module.train(training), x, mask, args)
+    z, got = _ours(twin, layouts(module), want, x, mask, args, training)
+    worst = max(relative(got[k], want[k]) for k in want)
+    return Compared(relative(z[mask], y[mask]), worst)
