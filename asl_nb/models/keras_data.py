@@ -14,7 +14,6 @@ from fastcore.basics import patch
 from torch.utils.data import Dataset
 
 from ..bucket import ClipBatchSampler, DatasetError, clip_batches
-from ..config import optional
 from ..dataset import (LOADERS, Loaders, collate, create_data_loaders, get_dataloader,
                             get_dataset)
 
@@ -77,7 +76,8 @@ def to_TF_DataLoader(
     seed: int = 0,           # of the shuffle
 ) -> DatasetWithLen:         # of ((x, mask), y); the last batch may be smaller
     "The batches of `to_PT_DataLoader`, for TensorFlow. Raises `DatasetError`, `MissingExtra`."
-    tf = optional('tensorflow', 'keras')
+    from asl_nb.models.keras_base import import_keras
+    _, tf = import_keras()
     sampler = clip_batches(dataset, batch_size, shuffle, bucket, seed)
     ids = tf.data.Dataset.from_generator(partial(_next_epoch, sampler),
                                          output_signature=tf.TensorSpec((None,), tf.int64))
