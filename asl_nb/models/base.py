@@ -29,8 +29,9 @@ from ..config import (AslNbError, Config, ConfigError, PathConfig, atomic_path, 
 from .model import (Branch, MeanPool, ModelOutput, SignModel, check_choice,
                                  check_share, check_whole, masked_mean)
 from .promises import CHECKS, ContractError, check_promises, export_program
-from .registry import (REGISTRY, branch_class, build_model, class_counts, clip_time,
-                                    get_model_params, list_models, model_config, register, registry)
+from .registry import (REGISTRY, branch_class, build_model, class_counts,
+                                    get_model_params, model_config, register, registry)
+from .table import clip_time, list_models
 
 _all_ = ['Branch', 'MeanPool', 'ModelOutput', 'SignModel', 'check_choice', 'check_share',
          'check_whole', 'masked_mean', 'CHECKS', 'ContractError', 'export_program', 'REGISTRY',
