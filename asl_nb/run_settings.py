@@ -77,7 +77,7 @@ def _folder(out, config: Config, word: str = 'out') -> Path:
 
 # %% ../nbs/42_run_settings.ipynb #a6830384
 class UnreadSetting(UserWarning):
-    "A setting was asked for that nothing reads yet."
+    "A setting was asked for that the trainer does not read."
 
 UNREAD = {    # a setting, or a section → who will read it, or what to do meanwhile
     'data.max_sequences': 'use data.input_size and data.max_seq_length',
@@ -86,7 +86,8 @@ UNREAD = {    # a setting, or a section → who will read it, or what to do mean
     'data.load_additional_data': 'merge_corpora of 11_recordings does it, before packing',
     'data.enable_dropout': 'comes with 41_callbacks', 'dropout': 'comes with 41_callbacks',
     'train.tune_hp': 'comes with 43_hparam_search',
-    'train.dl_framework': 'comes with 39_models.keras; PyTorch runs instead'}
+    'train.dl_framework': 'get_dataloader and create_data_loaders read it; this trainer is '
+        "Lightning's and trains the PyTorch model, `fit` of asl_nb.models.keras trains its twin"}
 
 # %% ../nbs/42_run_settings.ipynb #df238994
 def _flat(config: Config) -> dict:
@@ -99,7 +100,7 @@ def unread_settings(
     config: Config,  # the settings of a run
     named=(),        # full names of those given explicitly, whatever their value
 ) -> dict[str, str]: # {'train.tune_hp': 'comes with …'}; empty when all is well
-    "The settings that someone asked for and that nothing reads yet."
+    "The settings that someone asked for and that the trainer does not read."
     now, usual = _flat(config), _flat(model_config(config.name))
     asked = [k for k in now if k in named or now[k] != usual.get(k)]
     whys = {k: UNREAD.get(k, UNREAD.get(k.partition('.')[0])) for k in asked}
@@ -109,7 +110,7 @@ def unread_settings(
 def _say_unread(config: Config, named) -> None:
     "One warning for all of them."
     found = [f'{k} ({why})' for k, why in unread_settings(config, named).items()]
-    if found: warnings.warn(f'set, but read by nothing yet: {", ".join(found)}', UnreadSetting,
+    if found: warnings.warn(f'set, but not read by the trainer: {", ".join(found)}', UnreadSetting,
                             stacklevel=4)
 
 # %% ../nbs/42_run_settings.ipynb #892003a4
