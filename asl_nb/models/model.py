@@ -15,6 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor, nn
 
+from ..bucket import DatasetError
 from ..config import Config, ConfigError, suggest
 from ..landmarks import subset
 from .leaf import (BranchOutput, ClassifierLeaf, ClassifierLeafOutput, RootOutput,
@@ -131,8 +132,9 @@ def root_output(self: SignModel,
     mask: Tensor | None = None,        # (B, T) bool, True = a real frame; None: all are
     augment: Callable | None = None,   # (x, mask) → (x, mask), between the frontend's two halves
 ) -> RootOutput:
-    "Features, mask and quality. Raises `PreprocessError` for landmarks of another shape."
+    "Features, mask, quality. Raises `PreprocessError` for another shape, `DatasetError` for none."
     x, mask = self.frontend.pick(x, mask)
+    if x.shape[0] == 0: raise DatasetError('a batch needs at least one clip, got none')
     quality = clip_quality(x, mask, np.flatnonzero(np.isin(self.rows, subset('hands'))))
     x, mask = self.frontend.select(x, mask)
     if augment is not None: x, mask = augment(x, mask)
