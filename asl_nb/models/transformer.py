@@ -70,7 +70,7 @@ class TransformerBranch(Branch):
     ):
         check_whole(1, d_model=d_model, n_head=n_head, dim_feedforward=dim_feedforward,
                     num_layers=num_layers)
-        check_share(dropout=dropout)
+        check_share(dropout=dropout, layer_norm_eps=layer_norm_eps)
         check_choice((True, False), norm_first=norm_first)
         check_choice(('relu', 'gelu'), activation=activation)
         check_choice(POSITIONS, position=position)
