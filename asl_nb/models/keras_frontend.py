@@ -126,7 +126,10 @@ class FrontendLayer(keras.layers.Layer):
     ):
         super().__init__(name=frontend.name, dtype='float32', autocast=False)
         self.like, self.rows, self.n_features = frontend, frontend.rows, frontend.n_features
-        self.partner = [int(i) for i in frontend.partner]
+        self.partner, self.supports_masking = [int(i) for i in frontend.partner], True
+
+    def compute_mask(self, inputs, previous_mask):
+        "None: the new mask is returned, not written on a tensor."
 
     def call(self, x, mask=None):
         "Features (B, T', F) without NaN, and their mask (B, T')."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['keras', 'tf', 'same', 'turned', 'Layout', 'own_layout', 'own_tensors', 'layouts', 'part_at', 'assign_weights',
-           'state_of', 'twin_of', 'Twin', 'twins', 'siblings', 'relative', 'Compared', 'compare']
+           'state_of', 'twin_of', 'Linear', 'Twin', 'twins', 'siblings', 'relative', 'Compared', 'compare']
 
 # %% ../../nbs/39_models.keras_layers.ipynb #6da4a5e2
 from collections.abc import Callable, Mapping
@@ -73,8 +73,8 @@ def _misfits(twin, known: Mapping[str, Layout], state: Mapping) -> list[str]:
     odd = [f'{k} is missing' for k in known if k not in state]
     odd += [f'{k} is unknown' for k in state if k not in known]
     for k in known.keys() & state.keys():
-        has, gets = tuple(part_at(twin, known[k].path).shape), known[k].to(np.asarray(state[k])).shape
-        if has != gets: odd.append(f'{k} is {gets} for {has}')
+        has = known[k].back(part_at(twin, known[k].path).numpy()).shape
+        if has != (gets := np.shape(state[k])): odd.append(f'{k} is {gets} for {has}')
     return odd
 
 # %% ../../nbs/39_models.keras_layers.ipynb #f927ac6a
@@ -108,11 +108,18 @@ def _built(layer, width: int):
     return layer
 
 # %% ../../nbs/39_models.keras_layers.ipynb #213640ab
+class Linear(keras.layers.Dense):
+    "Keras's `Dense`, all frames of all clips in one matrix product: a little faster on a CPU."
+    def call(self, x, training=None):
+        y = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), self.kernel)
+        if self.use_bias: y = tf.nn.bias_add(y, self.bias)
+        return tf.reshape(y, [*tf.unstack(tf.shape(x)[:-1]), self.units]) if len(x.shape) > 2 else y
+
 @twin_of.register
 def _(m: nn.Linear):
-    dense = keras.layers.Dense(m.out_features, use_bias=m.bias is not None)
-    return _built(dense, m.in_features)
+    return _built(Linear(m.out_features, use_bias=m.bias is not None), m.in_features)
 
+# %% ../../nbs/39_models.keras_layers.ipynb #55744d04
 @twin_of.register
 def _(m: nn.LayerNorm): return _built(keras.layers.LayerNormalization(epsilon=m.eps), *m.normalized_shape)
 
@@ -147,7 +154,10 @@ class Twin(keras.layers.Layer):
         for k in self.keep: setattr(self, k, getattr(module, k))
         for name, child in module.named_children():
             if child is not None: setattr(self, name, twin_of(child))
-        self.built = True
+        self.built = self.supports_masking = True
+
+    def compute_mask(self, inputs, previous_mask):
+        "None: our masks go from layer to layer as arguments, not on tensors."
 
 # %% ../../nbs/39_models.keras_layers.ipynb #bc2aac3b
 def twins(

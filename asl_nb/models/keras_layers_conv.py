@@ -40,13 +40,14 @@ def call(self: MaskedBatchNorm, x, mask, training=False):
     if not training:
         k = self.gamma * tf.math.rsqrt(self.moving_variance + self.eps)
         return x * k + (self.beta - self.moving_mean * k)
-    where = tf.where(mask)                                             # (N, 2)
-    real = tf.gather_nd(x, where)[:, None, None]                       # (N, 1, 1, D)
-    y, mean, var, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=real, scale=self.gamma, offset=self.beta, mean=[], variance=[], epsilon=self.eps)
-    n = tf.cast(tf.shape(where)[0], tf.float32)
-    self.update(mean, var * (tf.maximum(n - 1, 1) / n))
-    return tf.scatter_nd(where, y[:, 0, 0], tf.shape(x, tf.int64))
+    real = tf.cast(mask, x.dtype)
+    shares = tf.reshape(real / tf.reduce_sum(real), [1, -1])             # (1, B·T), 0 for padding
+    mean = tf.matmul(shares, flat := tf.reshape(x, [-1, x.shape[-1]]))   # (1, D)
+    apart = flat - mean
+    var = tf.matmul(shares, apart * apart)
+    self.update(mean[0], var[0])
+    y = apart * (self.gamma * tf.math.rsqrt(var + self.eps)) + self.beta
+    return tf.reshape(y, tf.shape(x)) * real[..., None]
 
 # %% ../../nbs/39_models.keras_layers_conv.ipynb #e759aa90
 @patch
@@ -66,8 +67,8 @@ class DepthwiseConv(Twin):
         self.kernel, self.past = self.add_weight((K, C, 1), name='kernel'), K - 1
 
     def call(self, x):
-        past = tf.pad(x, [[0, 0], [self.past, 0], [0, 0]])[:, None]         # (B, 1, K − 1 + T, C)
-        return tf.nn.depthwise_conv2d(past, self.kernel[None], [1, 1, 1, 1], 'VALID')[:, 0]
+        ends = [[0, 0], [0, 0], [self.past, 0], [0, 0]]                   # of (B, 1, T, C)
+        return tf.nn.depthwise_conv2d(x[:, None], self.kernel[None], [1, 1, 1, 1], ends)[:, 0]
 
 # %% ../../nbs/39_models.keras_layers_conv.ipynb #0bfc3870
 @own_layout.register
