@@ -69,6 +69,8 @@ def trained_backbone(
     weights: str,  # a folder, or a name on the hub such as 'microsoft/resnet-152'
 ) -> nn.Module:
     "A trained network. Raises `ConfigError` when it cannot be had."
+    if not isinstance(weights, str | Path): raise ConfigError(
+        f'model.weights = {weights!r}: expected a folder or a name on the hub, or null')
     lib = optional('transformers', 'vision')
     try: return lib.AutoModel.from_pretrained(weights, use_safetensors=True)
     except (OSError, ValueError) as e:

@@ -1,0 +1,137 @@
+"""Every model that has a YAML file, one after the other: is it checked, and does it refuse what it cannot be?
+
+What one notebook teaches is tested there. Here the registry is gone through, so that a model that is added is not forgotten.
+"""
+import ast, json
+from pathlib import Path
+
+import pytest
+import torch
+from IPython.core.inputtransformer2 import TransformerManager
+
+from asl_nb.basics import AslNbError
+from asl_nb.config import list_configs, load_config
+from asl_nb.models.base import CHECKS, build_model, list_models, registry
+from asl_nb.recordings import Recording
+
+MODELS = sorted(list_configs())
+# what a model promises, and the check that holds it to it
+PROMISES = {'output shape': 'shapes', 'padding and batch composition change nothing': 'padding', 'other landmarks change nothing': 'unrelated',
+            'an all-missing clip gives finite logits': 'missing', 'a gradient reaches every parameter': 'gradients', 'overfits eight clips': 'overfits',
+            'torch.export with dynamic batch and time': 'export', 'state-dict round trip is exact, deterministic for a seed': 'state',
+            'the same clips give the same bits': 'repeats', 'bf16 autocast finite': 'bf16', 'clips of 1 and of 1,000 frames': 'lengths'}
+
+
+def shell(name, **settings):
+    "A model with shapes and no numbers."
+    with torch.device('meta'): return build_model(name, 5, **settings)
+
+
+def cells():
+    "The code cells of the notebooks, as syntax trees."
+    for path in sorted((Path(__file__).resolve().parents[1]/'nbs').glob('*.ipynb')):
+        for cell in json.loads(path.read_text(encoding='utf-8'))['cells']:
+            if cell['cell_type'] == 'code': yield ast.parse(TransformerManager().transform_cell(''.join(cell['source'])))
+
+
+def words(call):
+    "The strings in a piece of source."
+    return {n.value for n in ast.walk(call) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+@pytest.fixture(scope='module')
+def checked():
+    "Every word in a cell that calls check_model."
+    calls = (t for t in cells() for n in ast.walk(t) if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'check_model')
+    return set().union(*map(words, calls))
+
+
+def test_every_model_is_in_the_registry(): assert MODELS == sorted(registry())
+
+
+def test_the_contract_holds_all_promises(): assert set(PROMISES.values()) == {*CHECKS, 'state'}
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_a_notebook_checks_the_contract_of(name, checked): assert name in checked, f'no check_model({name!r}, …) in any notebook'
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_the_seeds_of_a_model_are_complete(name):
+    "Everything a run needs is settled, and building from what a model says of itself gives the same settings."
+    model = shell(name)
+    with torch.device('meta'): again = build_model(model.config, 5)
+    assert again.config == model.config and model.config.name == name
+    assert load_config(name).model['branch'].startswith('asl_nb.models.')
+
+
+def settings_of(d, before=''):
+    "Pairs (full name, value) of a branch's settings; a mapping comes before what is in it."
+    for k, v in d.items():
+        if before == '' and k in ('branch', 'leaf', 'input_dim'): continue
+        yield before + k, v
+        if isinstance(v, dict): yield from settings_of(v, f'{before}{k}.')
+
+
+def impossible(key, value):
+    "Values that a setting cannot have, judged by what it has."
+    if 'weights' in key: return [3]                 # a folder's name
+    if isinstance(value, bool): return ['perhaps', 3]
+    if isinstance(value, int): return [-1, 2.5, 'much'] + [7] * ('head' in key)
+    if isinstance(value, float): return [-.1, 'much', float('nan')]
+    return ['nonsense', 3]
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_an_impossible_setting_is_refused_by_name_value_and_what_is_allowed(name):
+    for key, value in settings_of(shell(name).config.model):
+        for bad in impossible(key, value):
+            with pytest.raises(AslNbError) as e: shell(name, **{f'model.{key}': bad})
+            said = str(e.value)
+            assert key.split('.')[-1] in said and repr(bad) in said and 'expected' in said, f'{key} = {bad!r}: {said}'
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_an_unknown_setting_is_refused_with_the_nearest_one(name):
+    model = shell(name).config.model
+    places = [''] + [f'{k}.' for k, v in settings_of(model) if isinstance(v, dict)]
+    for place in places:
+        with pytest.raises(AslNbError, match='nonsense = 1: there is no such setting'): shell(name, **{f'model.{place}nonsense': 1})
+    key = next(k for k, v in settings_of(model) if not isinstance(v, dict) and '.' not in k)
+    with pytest.raises(AslNbError, match=f"mean '{key}'"): shell(name, **{f'model.{key}s': 1})
+    with pytest.raises(AslNbError, match='optimizer.rate = 1: there is no such setting. There are: name, lr'): shell(name, **{'optimizer.rate': 1})
+    with pytest.raises(AslNbError, match='n_classes = 5, but data.n_classes = 250'): shell(name, **{'data.n_classes': 250})
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_what_is_no_batch_for_this_model_is_refused(name):
+    model, x = shell(name), torch.rand(2, 20, 543, 3, device='meta')
+    full = torch.ones(2, 20, dtype=torch.bool, device='meta')
+    for bad, mask, says in ((x[:, :, :77], None, 'its own rows. or 543'), (x[..., :1], None, 'and C ≥ 2'), (x[0], None, 'B, T, L, C'),
+                            (x[:0], full[:0], 'at least one clip'), (x[:, :0], full[:, :0], 'no frame'), (x, full[:, :9], 'expected bool of shape'),
+                            (x, full * float('nan'), 'expected bool')):
+        with pytest.raises(AslNbError, match=says): model(bad, mask)
+
+
+def test_targets_that_are_no_class_numbers_are_refused():
+    model = build_model('MeanPoolPredictor', 5)
+    out = model.outputs(torch.rand(2, 9, 543, 3))
+    for y, says in (([0., float('nan')], 'class numbers'), ([0, 5], 'not in 0…4'), ([0, -1], 'not in 0…4')):
+        with pytest.raises(AslNbError, match=says): model.leaves['sign'].loss(out.leaves['sign'], out.root, torch.tensor(y))
+
+
+def test_infinity_does_not_reach_a_model():
+    from asl_nb.predict import SignPredictor
+    predictor = SignPredictor(build_model('MeanPoolPredictor', 2), {'a': 0, 'b': 1})
+    xyz = torch.rand(9, 543, 3)
+    xyz[4, 480, 0] = float('inf')
+    for ask in (predictor.predict, lambda clip: Recording(clip.numpy())):
+        with pytest.raises(AslNbError, match='infinite coordinate in frame 4'): ask(xyz)
+
+
+def test_the_table_has_every_model():
+    table = list_models(timed=False)
+    assert list(table.name) == MODELS
+    known = table[table.missing.isna()] if 'missing' in table else table
+    assert (known.parameters > 1000).all() and known.parameters[known.name == 'ConvFormer'].item() == 1_830_040
+    assert all(name in repr(table) and name in table._repr_html_() for name in MODELS)
