@@ -87,7 +87,7 @@ UNREAD = {    # a setting, or a section → who will read it, or what to do mean
     'data.enable_dropout': 'comes with 41_callbacks', 'dropout': 'comes with 41_callbacks',
     'train.tune_hp': 'comes with 43_hparam_search',
     'train.dl_framework': 'get_dataloader and create_data_loaders read it; this trainer is '
-        "Lightning's and trains the PyTorch model, `fit` of asl_nb.models.keras trains its twin"}
+        "Lightning's and trains the PyTorch model, `fit` of asl_nb.models.keras_twins its twin"}
 
 # %% ../nbs/42_run_settings.ipynb #df238994
 def _flat(config: Config) -> dict:

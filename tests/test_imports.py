@@ -69,6 +69,12 @@ def test_a_module_imports_no_more_than_its_place_allows(found, number, module):
     assert found[module] <= (set() if number < FIRST_WITH_TORCH else {'torch'} if number < FIRST_WITH_MORE else HEAVY)
 
 
+def test_the_twins_alone_bring_tensorflow(found):
+    "And their loaders not before they are asked for one."
+    brings = {m for m, heavy in found.items() if 'tensorflow' in heavy}
+    assert all(m.startswith('asl_nb.models.keras_') for m in brings) and 'asl_nb.models.keras_data' not in brings
+
+
 @pytest.mark.parametrize('module', ['asl_nb.frames', 'asl_nb.tracker', 'asl_nb.tracking', 'asl_nb.video', 'asl_nb.predict', 'asl_nb.cli'])
 def test_the_ways_in_stay_light(found, module):
     "Asking for --help, or for the predictor, must not wait for MediaPipe, OpenCV or TensorFlow."
