@@ -17,11 +17,12 @@ from ..config import AslNbError, optional
 class KerasError(AslNbError, ValueError):
     "A backend, batch, model, file or weights that a Keras twin cannot work with."
 
+# %% ../../nbs/39_models.keras_base.ipynb #cf517975
 def _refuse_others(backend: str | None) -> None:
     "Raise `KerasError` unless Keras is to run on TensorFlow."
     if backend not in (None, '', 'tensorflow'): raise KerasError(
-        f'KERAS_BACKEND = {backend!r}: the twins run on TensorFlow. Set KERAS_BACKEND=tensorflow, or '
-        'leave it out, before Python starts')
+        f'KERAS_BACKEND = {backend!r}: the twins run on TensorFlow. Set KERAS_BACKEND=tensorflow, '
+        'or leave it out, before Python starts')
 
 # %% ../../nbs/39_models.keras_base.ipynb #fb16b7a3
 def _manners() -> None:
@@ -68,6 +69,7 @@ def compile(self: BaseModel,
     kwargs.setdefault('steps_per_execution', 1)
     keras.Model.compile(self, optimizer, loss, metrics=metrics or ['accuracy'], **kwargs)
 
+# %% ../../nbs/39_models.keras_base.ipynb #fcd89bb0
 @patch
 def call(self: BaseModel,
     inputs,          # what the subclass reads
@@ -117,12 +119,13 @@ def _judge(self: BaseModel, batch) -> tuple:
     return (float(self.compute_loss(x, y, logits, training=False)),
             self.calculate_accuracy(logits, y), logits)
 
+# %% ../../nbs/39_models.keras_base.ipynb #593fc5a4
 @patch
 def validation_step(self: BaseModel, batch) -> tuple[float, float]:
     "Loss and accuracy of a batch (x, y)."
     return self._judge(batch)[:2]
 
-# %% ../../nbs/39_models.keras_base.ipynb #593fc5a4
+# %% ../../nbs/39_models.keras_base.ipynb #d21d9fa3
 @patch
 def test_step(self: BaseModel,
     batch,  # (x, y)
@@ -130,6 +133,7 @@ def test_step(self: BaseModel,
     "Loss, accuracy and logits of a batch; inside Keras's `evaluate` and `fit` what Keras wants."
     return keras.Model.test_step(self, batch) if self._in_keras else self._judge(batch)
 
+# %% ../../nbs/39_models.keras_base.ipynb #0334bb3f
 @patch
 def evaluate(self: BaseModel, *args, **kwargs):
     "As Keras's."
@@ -143,6 +147,7 @@ def get_lr(self: BaseModel) -> float:
     "The learning rate now."
     return float(self.optimizer.learning_rate)
 
+# %% ../../nbs/39_models.keras_base.ipynb #ed8568c0
 @patch
 def step_scheduler(self: BaseModel) -> None:
     "After an epoch: the learning rate times `gamma`."
@@ -154,6 +159,7 @@ def train_mode(self: BaseModel) -> None:
     "From now on a call that does not say otherwise is training."
     self.mode = True
 
+# %% ../../nbs/39_models.keras_base.ipynb #bb26b945
 @patch
 def eval_mode(self: BaseModel) -> None:
     "From now on a call that does not say otherwise is use."

@@ -23,23 +23,27 @@ keras, tf = import_keras()
 # %% ../../nbs/39_models.keras_layers.ipynb #552e3b3b
 def same(w): return w
 
+# %% ../../nbs/39_models.keras_layers.ipynb #5ba22faf
 def turned(w): return w.T
 
+# %% ../../nbs/39_models.keras_layers.ipynb #3b35882b
 class Layout(NamedTuple):
     "Where a PyTorch tensor lives in a Keras layer, and how it lies there."
     path: str               # attributes, e.g. 'blocks.0.widen.kernel'
     to: Callable = same     # PyTorch's array → Keras's
     back: Callable = same   # Keras's → PyTorch's
 
-# %% ../../nbs/39_models.keras_layers.ipynb #5ba22faf
+# %% ../../nbs/39_models.keras_layers.ipynb #f9e4aa8c
 @singledispatch
 def own_layout(module: nn.Module) -> dict[str, Layout]:
     "Layouts of the tensors that a module holds itself, by name. Raises `KerasError`."
     raise KerasError(f'{type(module).__name__} holds numbers whose Keras layout is not known')
 
+# %% ../../nbs/39_models.keras_layers.ipynb #a36fe514
 @own_layout.register
 def _(m: nn.Linear): return dict(weight=Layout('kernel', turned, turned), bias=Layout('bias'))
 
+# %% ../../nbs/39_models.keras_layers.ipynb #74318c5a
 @own_layout.register
 def _(m: nn.LayerNorm): return dict(weight=Layout('gamma'), bias=Layout('beta'))
 
@@ -48,6 +52,7 @@ def own_tensors(m: nn.Module) -> dict:
     "Parameters and saved buffers that a module holds itself, not through a child."
     return {k: v for k, v in m.state_dict(keep_vars=True).items() if '.' not in k}
 
+# %% ../../nbs/39_models.keras_layers.ipynb #5763d426
 def layouts(module: nn.Module) -> dict[str, Layout]:
     "Where each entry of a module's state dict lives in its twin."
     found = {}
@@ -63,6 +68,7 @@ def _step(of, name: str):
     if isinstance(of, list | tuple): return of[int(name)]
     return of[name] if isinstance(of, dict) else getattr(of, name)
 
+# %% ../../nbs/39_models.keras_layers.ipynb #7d14c8d1
 def part_at(twin, path: str):
     "What lies at a dotted path in a twin."
     return reduce(_step, path.split('.'), twin)
@@ -74,7 +80,7 @@ def _misfits(twin, known: Mapping[str, Layout], state: Mapping) -> list[str]:
     odd += [f'{k} is unknown' for k in state if k not in known]
     for k in known.keys() & state.keys():
         has = known[k].back(part_at(twin, known[k].path).numpy()).shape
-        if has != (gets := np.shape(state[k])): odd.append(f'{k} is {gets} for {has}')
+        if has != (gets := tuple(np.shape(state[k]))): odd.append(f'{k} is {gets} for {has}')
     return odd
 
 # %% ../../nbs/39_models.keras_layers.ipynb #f927ac6a
@@ -91,6 +97,7 @@ def assign_weights(
     for k, layout in known.items():
         part_at(twin, layout.path).assign(layout.to(np.asarray(state[k])))
 
+# %% ../../nbs/39_models.keras_layers.ipynb #2332ae5e
 def state_of(twin, known: Mapping[str, Layout]) -> dict[str, torch.Tensor]:
     "A twin's weights as a PyTorch state dict."
     def array(layout): return np.array(layout.back(part_at(twin, layout.path).numpy()), copy=True)
@@ -102,12 +109,13 @@ def twin_of(module: nn.Module):
     "A Keras layer (or list or dict of them) of the same shape as a PyTorch module."
     raise KerasError(f'{type(module).__name__} has no Keras twin')
 
+# %% ../../nbs/39_models.keras_layers.ipynb #213640ab
 def _built(layer, width: int):
     "A layer that has its weights now, not when it is first called."
     layer.build((None, None, width))
     return layer
 
-# %% ../../nbs/39_models.keras_layers.ipynb #213640ab
+# %% ../../nbs/39_models.keras_layers.ipynb #55744d04
 class Linear(keras.layers.Dense):
     "Keras's `Dense`, all frames of all clips in one matrix product: a little faster on a CPU."
     def call(self, x, training=None):
@@ -115,30 +123,37 @@ class Linear(keras.layers.Dense):
         if self.use_bias: y = tf.nn.bias_add(y, self.bias)
         return tf.reshape(y, [*tf.unstack(tf.shape(x)[:-1]), self.units]) if len(x.shape) > 2 else y
 
+# %% ../../nbs/39_models.keras_layers.ipynb #28a39b8a
 @twin_of.register
 def _(m: nn.Linear):
     return _built(Linear(m.out_features, use_bias=m.bias is not None), m.in_features)
 
-# %% ../../nbs/39_models.keras_layers.ipynb #55744d04
+# %% ../../nbs/39_models.keras_layers.ipynb #8a32ef1e
 @twin_of.register
-def _(m: nn.LayerNorm): return _built(keras.layers.LayerNormalization(epsilon=m.eps), *m.normalized_shape)
+def _(m: nn.LayerNorm):
+    return _built(keras.layers.LayerNormalization(epsilon=m.eps), *m.normalized_shape)
 
+# %% ../../nbs/39_models.keras_layers.ipynb #4d5a66d0
 @twin_of.register
 def _(m: nn.Dropout): return keras.layers.Dropout(m.p)
 
+# %% ../../nbs/39_models.keras_layers.ipynb #fcc19c73
 @twin_of.register
 def _(m: nn.ModuleList | nn.Sequential): return [twin_of(c) for c in m]
 
-# %% ../../nbs/39_models.keras_layers.ipynb #28a39b8a
+# %% ../../nbs/39_models.keras_layers.ipynb #51a16bd9
 @twin_of.register
 def _(m: nn.ModuleDict): return {k: twin_of(c) for k, c in m.items()}
 
+# %% ../../nbs/39_models.keras_layers.ipynb #e0f07ecd
 @twin_of.register
 def _(m: nn.Identity): return keras.layers.Activation('linear')
 
+# %% ../../nbs/39_models.keras_layers.ipynb #748d7f4e
 @twin_of.register
 def _(m: nn.GELU): return keras.layers.Activation(tf.nn.gelu)
 
+# %% ../../nbs/39_models.keras_layers.ipynb #9bcc0242
 @twin_of.register
 def _(m: nn.ReLU): return keras.layers.Activation('relu')
 
@@ -183,12 +198,14 @@ def relative(a, b) -> float:
     "The largest difference of two arrays, relative to the largest number of the second."
     return float(abs(np.asarray(a) - np.asarray(b)).max() / max(abs(np.asarray(b)).max(), 1e-6))
 
+# %% ../../nbs/39_models.keras_layers.ipynb #d3a907f0
 def _theirs(module: nn.Module, x, mask, args) -> tuple:
     "Outputs and gradients of the PyTorch module."
     y = module(torch.tensor(x), *map(torch.tensor, args))
     (y.tanh() * torch.tensor(mask)[..., None]).sum().backward()
     return y.detach().numpy(), {k: p.grad.numpy() for k, p in module.named_parameters()}
 
+# %% ../../nbs/39_models.keras_layers.ipynb #a681cf95
 def _ours(twin, known, names, x, mask, args, training) -> tuple:
     "Outputs and gradients of the twin, those laid out as PyTorch's."
     kw = dict(training=training) if 'training' in twin._call_signature.parameters else {}
@@ -198,12 +215,13 @@ def _ours(twin, known, names, x, mask, args, training) -> tuple:
     grads = tape.gradient(loss, [part_at(twin, known[k].path).value for k in names])
     return y.numpy(), {k: known[k].back(np.asarray(g)) for k, g in zip(names, grads)}
 
-# %% ../../nbs/39_models.keras_layers.ipynb #d3a907f0
+# %% ../../nbs/39_models.keras_layers.ipynb #f8731422
 class Compared(NamedTuple):
     "How far a twin is from its sibling."
     output: float    # relative difference on real frames
     gradient: float  # of the weight with the largest one
 
+# %% ../../nbs/39_models.keras_layers.ipynb #15864de4
 def compare(
     module: nn.Module,  # of a kind that has a twin
     twin,               # with the same weights

@@ -28,7 +28,8 @@ def attend(
 ):  # (B, T, D)
     "What each frame learns from the frames it may look at."
     B, T, D = *tf.unstack(tf.shape(qkv)[:2]), qkv.shape[2] // 3
-    q, k, v = tf.unstack(tf.transpose(tf.reshape(qkv, [B, T, 3, heads, D // heads]), [2, 0, 3, 1, 4]))
+    by_role = tf.reshape(qkv, [B, T, 3, heads, D // heads])
+    q, k, v = tf.unstack(tf.transpose(by_role, [2, 0, 3, 1, 4]))
     scores, t = tf.matmul(q * scale, k, transpose_b=True), tf.range(T)
     if mask is not None: scores = tf.where(mask[:, None, None], scores, -1e9)
     if causal: scores = tf.where(t[:, None] >= t, scores, -1e9)
@@ -62,12 +63,15 @@ class TorchAttention(Twin):
         self.dropout = keras.layers.Dropout(module.dropout)
 
     def call(self, x, mask=None, training=False):
-        scale, drop = (self.embed_dim / self.num_heads) ** -.5, lambda s: self.dropout(s, training=training)
+        scale = (self.embed_dim / self.num_heads) ** -.5
+        drop = lambda shares: self.dropout(shares, training=training)
         return self.out_proj(attend(self.in_proj(x), mask, self.num_heads, scale, drop=drop))
 
+# %% ../../nbs/39_models.keras_layers_attention.ipynb #056d6c4a
 @own_layout.register
 def _(m: nn.MultiheadAttention):
-    return dict(in_proj_weight=Layout('in_proj.kernel', turned, turned), in_proj_bias=Layout('in_proj.bias'))
+    return dict(in_proj_weight=Layout('in_proj.kernel', turned, turned),
+                in_proj_bias=Layout('in_proj.bias'))
 
 # %% ../../nbs/39_models.keras_layers_attention.ipynb #b19cb075
 @twins(nn.TransformerEncoderLayer)
@@ -79,7 +83,7 @@ class TransformerEncoderLayer(Twin):
         n_head: int = 8,              # must divide D (seed: 8)
         dim_feedforward: int = 512,   # width inside (seed: 512)
         dropout: float = .001,        # of shares, inside, and of what each half adds (seed: .001)
-        **kwargs,                     # of `torch.nn.TransformerEncoderLayer`: norm_first, activation, …
+        **kwargs,                     # of PyTorch's layer: norm_first, activation, …
     ):
         like = d_model if isinstance(d_model, nn.Module) else nn.TransformerEncoderLayer(
             d_model, n_head, dim_feedforward, dropout, batch_first=True, **kwargs)

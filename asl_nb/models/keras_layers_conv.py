@@ -24,10 +24,12 @@ class MaskedBatchNorm(Twin):
     def __init__(self, module):
         super().__init__(module)
         shape, weight = (len(module.weight),), self.add_weight
-        self.gamma, self.beta = weight(shape, 'ones', name='gamma'), weight(shape, 'zeros', name='beta')
+        self.gamma = weight(shape, 'ones', name='gamma')
+        self.beta = weight(shape, 'zeros', name='beta')
         self.moving_mean = weight(shape, 'zeros', trainable=False, name='moving_mean')
         self.moving_variance = weight(shape, 'ones', trainable=False, name='moving_variance')
 
+# %% ../../nbs/39_models.keras_layers_conv.ipynb #d0b64fda
 @own_layout.register
 def _(m: convformer.MaskedBatchNorm):
     return dict(weight=Layout('gamma'), bias=Layout('beta'), running_mean=Layout('moving_mean'),
@@ -94,9 +96,11 @@ class Conv1d(Twin):
         self.kernel = self.add_weight(tuple(module.weight.shape)[::-1], name='kernel')
     def call(self, x): return tf.nn.conv1d(x[..., None], self.kernel, 1, 'SAME')[..., 0]
 
+# %% ../../nbs/39_models.keras_layers_conv.ipynb #7829b0c2
 @own_layout.register
 def _(m: nn.Conv1d): return dict(weight=Layout('kernel', turned, turned))
 
+# %% ../../nbs/39_models.keras_layers_conv.ipynb #d754a6d5
 @twins(convformer.ChannelGate)
 class ChannelGate(Twin):
     "Efficient channel attention: every clip turns its channels up or down."
@@ -106,6 +110,7 @@ class ChannelGate(Twin):
 @twin_of.register
 def _(m: convformer.DropPath): return keras.layers.Dropout(m.p, noise_shape=(None, 1, 1))
 
+# %% ../../nbs/39_models.keras_layers_conv.ipynb #4d0e9c95
 @twins(convformer.LateDropout)
 class LateDropout(Twin):
     "Dropout that begins at an epoch."

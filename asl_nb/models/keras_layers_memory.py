@@ -25,6 +25,7 @@ def _lstm_step(state, z, gates):
     c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
     return tf.sigmoid(o) * tf.tanh(c), c
 
+# %% ../../nbs/39_models.keras_layers_memory.ipynb #01844c6c
 def _gru_step(state, z, gates):
     "One frame, with Keras's order of gates: keep, reset, new."
     (h,), from_frame = state, tf.split(z, 3, 1)
@@ -43,7 +44,8 @@ class Memory(Twin):
         n, H, weight = (4 if self.cell == 'lstm' else 3), self.hidden_size, self.add_weight
         self.kernel = weight((module.input_size, n * H), name='kernel')
         self.recurrent_kernel = weight((H, n * H), name='recurrent_kernel')
-        self.bias, self.recurrent_bias = [weight((n * H,), name=k) for k in ('bias', 'recurrent_bias')]
+        self.bias = weight((n * H,), name='bias')
+        self.recurrent_bias = weight((n * H,), name='recurrent_bias')
 
 for kind in nn.LSTM, nn.GRU: twin_of.register(kind, Memory)
 
@@ -58,6 +60,7 @@ def call(self: Memory, x):
     h = tf.scan(lambda state, z: step(state, z, gates), z, start)[0]
     return tf.transpose(h, [1, 0, 2])
 
+# %% ../../nbs/39_models.keras_layers_memory.ipynb #51ce69c1
 @patch
 def _all_frames(self: Memory, x):
     "What each frame says to the gates, for all frames at once."
@@ -69,6 +72,7 @@ def _swapped(w):
     a, b, c = np.split(w, 3, -1)
     return np.concatenate([b, a, c], -1)
 
+# %% ../../nbs/39_models.keras_layers_memory.ipynb #42ded149
 @own_layout.register
 def _(m: nn.LSTM | nn.GRU):
     order = same if isinstance(m, nn.LSTM) else _swapped
@@ -85,11 +89,13 @@ def reverse_order(mask):  # (B, T) bool → (B, T) frame numbers
     t = tf.range(tf.shape(mask)[1])
     return tf.where(t < n, n - 1 - t, t)
 
+# %% ../../nbs/39_models.keras_layers_memory.ipynb #f2e6f0e2
 def last_frame(x, mask):  # (B, T, D) → (B, D)
     "Each clip's last real frame."
     n = tf.reduce_sum(tf.cast(mask, tf.int32), 1)
     return tf.gather(x, tf.maximum(n - 1, 0), axis=1, batch_dims=1)
 
+# %% ../../nbs/39_models.keras_layers_memory.ipynb #4c8c29fc
 @twins(lstm.RecurrentLayer)
 class RecurrentLayer(Twin):
     "One recurrent layer over padded clips, in one direction or both."

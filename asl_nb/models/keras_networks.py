@@ -75,6 +75,7 @@ class TransformerStack(Twin):
         for layer in self.layers: x = layer(x, mask=mask, training=training)
         return x
 
+# %% ../../nbs/39_models.keras_networks.ipynb #30436adf
 @twins(transformer.TransformerBranch)
 class TransformerBranch(Twin):
     "Transformer layers, and the mean over real frames."

@@ -48,7 +48,8 @@ class SignTwin(TwinModel):
         **kwargs,          # of `BaseModel`: learning_rate, gamma
     ):
         super().__init__(**kwargs)
-        self.frontend, self.config, self.n_classes = frontend_layer(model.frontend), model.config, model.n_classes
+        self.frontend, self.config = frontend_layer(model.frontend), model.config
+        self.n_classes = model.n_classes
         self.branch, self.leaves = twin_of(model.branch), twin_of(model.leaves)
         self.take_weights(model)
 
@@ -62,6 +63,7 @@ def call(self: SignTwin,
     x, mask = inputs if isinstance(inputs, tuple | list) else (inputs, None)
     return self.from_features(self.frontend(x, mask=mask), training)
 
+# %% ../../nbs/39_models.keras_sign_twin.ipynb #5ba5b523
 @patch
 def from_features(self: SignTwin,
     inputs,          # features (B, T, F) and mask (B, T), as the frontend gives them
@@ -94,8 +96,10 @@ def call(self: FeatureTwin, inputs, training=False):
 # %% ../../nbs/39_models.keras_sign_twin.ipynb #5c262586
 def models_with_twin() -> list[str]:
     "Names in the registry whose networks have a twin."
-    return sorted(n for n in registry() if twin_of.dispatch(branch_class(n)) is not twin_of.dispatch(Branch))
+    none = twin_of.dispatch(Branch)
+    return sorted(n for n in registry() if twin_of.dispatch(branch_class(n)) is not none)
 
+# %% ../../nbs/39_models.keras_sign_twin.ipynb #33d7ae7b
 def _check_twin(model: SignModel) -> None:
     "Raise `KerasError` if a model's network has no twin."
     kind = type(model.branch)
@@ -108,7 +112,7 @@ def twin(
     n_classes: int | Mapping | None = None,  # with a name: signs, or {leaf: classes}
     **overrides,                             # with a name: settings, as for `build_model`
 ) -> SignTwin | FeatureTwin:
-    "The Keras twin of a model, with its weights. Raises `KerasError`, and what `build_model` raises."
+    "The Keras twin of a model, with its weights. Raises `KerasError`, or what `build_model` does."
     if isinstance(model, str | Config):
         if isinstance(model, str): _check_name(model)
         model = build_model(model, n_classes, **overrides)
@@ -131,10 +135,11 @@ def carry_weights(
     source: SignModel | SignTwin | FeatureClassifier | FeatureTwin,  # where the weights come from
     target: SignModel | SignTwin | FeatureClassifier | FeatureTwin,  # changed in place
 ) -> None:
-    "Weights from one framework to the other, or within one. Raises `KerasError` if they do not fit."
+    "Weights from one framework to the other, or within one; `KerasError` if they do not fit."
     try: target.load_state_dict(source.state_dict())
     except RuntimeError as e: raise KerasError(f'weights of another architecture: {e}') from e
 
+# %% ../../nbs/39_models.keras_sign_twin.ipynb #27ba5576
 def to_pytorch(
     twin: SignTwin,  # of a model that has its settings, as all have that `build_model` built
 ) -> SignModel:

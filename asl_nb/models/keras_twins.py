@@ -40,12 +40,14 @@ def _signature(twin: SignTwin, from_features: bool) -> list:
     "Of x and mask, for any number of clips and frames."
     front = twin.frontend
     frame = [front.n_features] if from_features else [len(front.rows), len(front.like.dims)]
-    return [tf.TensorSpec([None, None, *frame], name='x'), tf.TensorSpec([None, None], tf.bool, name='mask')]
+    return [tf.TensorSpec([None, None, *frame], name='x'),
+            tf.TensorSpec([None, None], tf.bool, name='mask')]
 
+# %% ../../nbs/39_models.keras_twins.ipynb #ab1ef57d
 def compiled(
     twin: SignTwin,               # later changes of its weights count
     from_features: bool = False,  # features (B, T, F) instead of landmarks, the frontend left out
-) -> Callable:  # x (B, T, L, C) of the frontend's own rows, NaN = not seen, and mask (B, T) → logits
+) -> Callable:  # x (B, T, L, C) of the frontend's own rows, and mask (B, T) → logits
     "The twin in use as one graph, traced once for any number of clips and frames."
     call = twin.from_features if from_features else twin
     graph = tf.function(lambda x, mask: call((x, mask), training=False),
@@ -64,7 +66,8 @@ def compiled_step(
     def step(x, mask, y):
         with tf.GradientTape() as tape:
             loss = twin.compute_loss(y=y, y_pred=call((x, mask), training=True))
-        twin.optimizer.apply_gradients(zip(tape.gradient(loss, [w.value for w in weights]), weights))
+        grads = tape.gradient(loss, [w.value for w in weights])
+        twin.optimizer.apply_gradients(zip(grads, weights))
         return loss
     y = tf.TensorSpec([None], tf.int64, name='y')
     return tf.function(step, input_signature=[*_signature(twin, from_features), y])
@@ -82,21 +85,24 @@ def _pulled(kind: type, pull: float) -> type:
 class RAdam(keras.optimizers.Adam):
     "Adam with a rectified rate (Liu et al., 2020), as `torch.optim.RAdam` computes it."
     def update_step(self, gradient, variable, learning_rate):
-        lr, t, b = [tf.cast(v, tf.float32) for v in (learning_rate, self.iterations + 1, self.beta_2)]
-        i, left, most = self._get_variable_index(variable), 1 - tf.pow(b, t), 2 / (1 - b) - 1
+        lr, t = tf.cast(learning_rate, tf.float32), tf.cast(self.iterations + 1, tf.float32)
+        left, most = 1 - tf.pow(self.beta_2, t), 2 / (1 - self.beta_2) - 1
+        i = self._get_variable_index(variable)
         m, v = self._momentums[i], self._velocities[i]
         m.assign_add((gradient - m) * (1 - self.beta_1))
         v.assign_add((tf.square(gradient) - v) * (1 - self.beta_2))
         trust = most - 2 * t * (1 - left) / left
         rate = tf.sqrt(left * (trust - 4) * (trust - 2) * most / ((most - 4) * (most - 2) * trust))
         scale = tf.where(trust > 5, rate / (tf.sqrt(v) + self.epsilon), 1.)
-        variable.assign_sub(lr * m / (1 - tf.pow(tf.cast(self.beta_1, tf.float32), t)) * scale)
+        variable.assign_sub(lr * m / (1 - tf.pow(self.beta_1, t)) * scale)
 
 # %% ../../nbs/39_models.keras_twins.ipynb #ad90bdf6
-OPTIMIZERS = dict(Adam=keras.optimizers.Adam, AdamW=keras.optimizers.AdamW, NAdam=keras.optimizers.Nadam,
-                  Adamax=keras.optimizers.Adamax, RMSprop=keras.optimizers.RMSprop, RAdam=RAdam,
-                  SGD=keras.optimizers.SGD)
+OPTIMIZERS = dict(
+    Adam=keras.optimizers.Adam, AdamW=keras.optimizers.AdamW, NAdam=keras.optimizers.Nadam,
+    Adamax=keras.optimizers.Adamax, RMSprop=keras.optimizers.RMSprop, RAdam=RAdam,
+    SGD=keras.optimizers.SGD)
 
+# %% ../../nbs/39_models.keras_twins.ipynb #d4d6df7a
 def optimizer_like(
     config: OptimizerConfig,              # name, lr, weight_decay
     gradient_clip: float | None = None,   # longest gradient; None = no limit
@@ -104,8 +110,8 @@ def optimizer_like(
     "Keras's relative of a class of `torch.optim`. Raises `KerasError`."
     name = config.name
     if name not in OPTIMIZERS or config.params: raise KerasError(
-        f'optimizer.name = {name!r}{suggest(name, OPTIMIZERS)}, params = {config.params}: choose one of '
-        f'{", ".join(OPTIMIZERS)}, without params; or give fit an optimizer of Keras')
+        f'optimizer.name = {name!r}{suggest(name, OPTIMIZERS)}, params = {config.params}: choose '
+        f'one of {", ".join(OPTIMIZERS)}, without params; or give fit an optimizer of Keras')
     given = {} if name == 'SGD' else dict(epsilon=1e-8)
     if name == 'AdamW': given['weight_decay'] = config.weight_decay
     kind = OPTIMIZERS[name] if name == 'AdamW' else _pulled(OPTIMIZERS[name], config.weight_decay)
@@ -131,8 +137,8 @@ def epoch_rates(
     given = {k: v for k, v in dict(gamma=s.gamma, T_max=epochs).items() if k in takes} | s.params
     try: return _stepped(kind(opt, **given), opt, epochs)
     except TypeError as e: raise KerasError(
-        f'scheduler.name = {s.name!r} is no list of rates by epoch: give fit an optimizer of Keras, '
-        'and the schedule as a callback') from e
+        f'scheduler.name = {s.name!r} is no list of rates by epoch: give fit an optimizer of '
+        'Keras, and the schedule as a callback') from e
 
 # %% ../../nbs/39_models.keras_twins.ipynb #23695f49
 def loss_like(config: Config) -> Callable:  # (y, logits) → loss of each clip
@@ -141,9 +147,11 @@ def loss_like(config: Config) -> Callable:  # (y, logits) → loss of each clip
         f"train.loss = {config.train.loss!r}: twins know 'cross_entropy'; give fit a loss of Keras")
     def loss(y, logits):
         target = tf.one_hot(tf.cast(tf.reshape(y, [-1]), tf.int32), logits.shape[-1])
-        return keras.losses.categorical_crossentropy(target, logits, True, config.train.label_smoothing)
+        smooth = config.train.label_smoothing
+        return keras.losses.categorical_crossentropy(target, logits, True, smooth)
     return loss
 
+# %% ../../nbs/39_models.keras_twins.ipynb #d4d7aa6e
 def _batches(data, batch_size: int, shuffle: bool, seed: int):
     "What Keras's `fit` takes: a dataset is batched, a loader opened, anything else left as it is."
     if isinstance(data, Dataset): data = to_TF_DataLoader(data, batch_size, shuffle, seed=seed)
@@ -175,7 +183,8 @@ def fit(
 ) -> keras.callbacks.History:
     "Train a twin. Raises `KerasError` for settings that have no counterpart in Keras."
     config, n = twin.config or Config(), twin.n_classes
-    if isinstance(n, Mapping): raise KerasError(f'fit trains one leaf, the model has {", ".join(n)}')
+    if isinstance(n, Mapping):
+        raise KerasError(f'fit trains one leaf, the model has {", ".join(n)}')
     epochs, batch_size = epochs or config.train.epochs, batch_size or config.data.batch_size
     seed = config.train.seed if seed is None else seed
     rates = None if optimizer else epoch_rates(config, epochs)
@@ -189,23 +198,29 @@ def fit(
                     callbacks=[watch, *callbacks])
 
 # %% ../../nbs/39_models.keras_twins.ipynb #613bf377
-def LSTMPredictor(n_classes: int = 250, **kwargs) -> SignTwin:  # signs; settings as for `build_model`
+def LSTMPredictor(
+    n_classes: int = 250,  # signs (asl-signs has 250)
+    **kwargs,              # settings, as for `build_model`
+) -> SignTwin:
     "The seed's LSTMPredictor for Keras."
     return twin('LSTMPredictor', n_classes, **kwargs)
 
+# %% ../../nbs/39_models.keras_twins.ipynb #564042d4
 def TransformerPredictor(n_classes: int = 250, **kwargs) -> SignTwin:  # as above
     "The seed's TransformerPredictor for Keras."
     return twin('TransformerPredictor', n_classes, **kwargs)
 
+# %% ../../nbs/39_models.keras_twins.ipynb #9ff67c84
 def HybridModel(n_classes: int = 250, **kwargs) -> SignTwin:  # as above
     "The seed's HybridModel for Keras."
     return twin('HybridModel', n_classes, **kwargs)
 
-# %% ../../nbs/39_models.keras_twins.ipynb #564042d4
+# %% ../../nbs/39_models.keras_twins.ipynb #6fbd9b22
 def LSTMClassifier(**kwargs) -> FeatureTwin:  # as PyTorch's: input_dim, hidden_dim, layer_dim, …
     "The seed's LSTMClassifier for Keras: features in, logits out."
     return twin(lstm.LSTMClassifier(**kwargs))
 
+# %% ../../nbs/39_models.keras_twins.ipynb #24c0b44d
 def TransformerSequenceClassifier(**kwargs) -> FeatureTwin:  # as PyTorch's: input_dim, d_model, …
     "The seed's TransformerSequenceClassifier for Keras: features in, logits out."
     return twin(transformer.TransformerSequenceClassifier(**kwargs))
