@@ -17,6 +17,7 @@ import pandas as pd
 from .asl_signs import RecordingError
 from .basics import AslNbError, WriteError
 from .corpus import Corpus, CorpusError, write_corpus
+from .tables import check_name
 
 # %% ../nbs/11_importing.ipynb #62222be7
 class ClipFile(NamedTuple):
@@ -75,8 +76,11 @@ def list_clips(
     if len(said) > 1: raise CorpusError(f'who signs is said twice, by {" and by ".join(said)}')
     table = {} if signers is None else _signers(signers, [name for name, *_ in found])
     root = source.parent if tabled else source
-    return [ClipFile(root/name, name, sign, table.get(name) or signer or who or 'unknown')
-            for name, sign, who in found]
+    clips = [ClipFile(root/name, name, sign, table.get(name) or signer or who or 'unknown')
+             for name, sign, who in found]
+    for what in ('sign', 'signer'):
+        for name in {getattr(c, what): None for c in clips}: check_name(name, f'{source}: {what}')
+    return clips
 
 # %% ../nbs/11_importing.ipynb #0420fff4
 def _read_csv(path, *needed):
@@ -138,9 +142,11 @@ def _readable(takes, bad, strict):
 
 # %% ../nbs/11_importing.ipynb #8fd174af
 def _named(rec):
-    "A recording, if it says what is signed and by whom."
+    "A recording, if it says what is signed and by whom, in words that a table can hold."
     for what in ('sign', 'signer'):
-        if not getattr(rec, what): raise RecordingError(f'has no {what}')
+        if not (name := getattr(rec, what)): raise RecordingError(f'has no {what}')
+        try: check_name(name, what)
+        except CorpusError as e: raise RecordingError(str(e)) from None
     return rec
 
 def _reason(e, name):
@@ -158,12 +164,13 @@ def import_takes(
     out, # the corpus to make
     strict:bool=False, # a clip that cannot be read is an error, raised when all were tried
     overwrite:bool=False, # replace what is at `out`, at the very end
-    total:int|None=None # how many there are, for the progress bar; None = `len(takes)`
+    total:int|None=None, # how many there are, for the progress bar; None = `len(takes)`
+    made_of=() # files and folders that are read: `out` is never one of them, above or inside
 ) -> Corpus: # its `quarantine`: what could not be read, and why
     "What can be read as a corpus. Raises `RecordingError`, `CorpusError`, `WriteError`."
     bad, total = [], len(takes) if total is None and hasattr(takes, '__len__') else total
     corpus = write_corpus(_readable(takes, bad, strict), out, overwrite=overwrite, sources=True,
-                          total=total, quarantine=bad)
+                          total=total, quarantine=bad, made_of=made_of)
     if bad and os.environ.get('ASL_NB_QUIET') != '1':
         print(f'{len(bad):,} of {len(bad) + len(corpus):,} clips could not be read: {_first(bad)}. '
               f'All of them: {corpus.root.name}/quarantine.csv')

@@ -7,7 +7,7 @@ __all__ = ['HEADER_BYTES', 'npy_header', 'PackWriter', 'write_all']
 
 # %% ../nbs/16_journal.ipynb #d289a62e
 import json, os, struct
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from fastcore.basics import patch
 
 from .basics import WriteError, advice
 from .cores import Packed, PackError, size_and_time
+from .folders import lock_alone
 
 # %% ../nbs/16_journal.ipynb #bc187d88
 HEADER_BYTES = 128
@@ -58,7 +59,7 @@ def __enter__(self:PackWriter):
     "Open, or begin, what is in the making."
     with self.writing():
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        self._lock, self._files = _lock(self.folder/'lock'), []
+        self._lock, self._files = lock_alone(self.folder/'lock', _busy(self.folder)), []
         try: self._files += [_open(self.data), _open(self.log)]
         except OSError: self.__exit__(); raise
     return self
@@ -69,17 +70,9 @@ def __exit__(self:PackWriter, *error):
     if self._lock is not None: os.close(self._lock)
 
 # %% ../nbs/16_journal.ipynb #cf02177c
-def _lock(path):
-    "Hold a file until the returned descriptor is closed; one process at a time can."
-    if os.name != 'posix': return None
-    import fcntl
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    with suppress(BlockingIOError, FileNotFoundError):
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(fd), os.stat(path)): return fd     # it was not just removed
-    os.close(fd)
-    raise PackError(f'another process is packing just now, in {path.parent}: wait for it, or '
-                    'choose another folder')
+def _busy(folder):
+    return PackError(f'another process is packing just now, in {folder}: wait for it, or choose '
+                     'another folder')
 
 def _open(path):
     "A file to read and write at any place, without a buffer; made when it is not there."

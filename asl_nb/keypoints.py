@@ -158,7 +158,7 @@ def import_mp_data(
     takes = [(f'{s.name}/{t.name}', partial(_read_take, t, s.name, signer))
              for s in _folders(Path(folder)) for t in _folders(s)]
     if not takes: raise CorpusError(f'{folder} has no takes: expected <sign>/<take>/<frame>.npy')
-    return import_takes(takes, out, strict=strict, overwrite=overwrite)
+    return import_takes(takes, out, strict=strict, overwrite=overwrite, made_of=[folder])
 
 def _folders(path):
     "The folders in a folder, 9 before 10; hidden ones are left out."

@@ -23,6 +23,7 @@ from .basics import progress
 from .cores import (PackError, SameContent, data_hash, read_batches, same_content,
                           size_and_time)
 from .corpus import Corpus
+from .folders import keep_apart
 from .journal import HEADER_BYTES, PackWriter, npy_header, write_all
 from .landmarks import N_ROWS, PARTS, row_name, subset
 
@@ -291,7 +292,8 @@ def pack_corpus(
     corpus, out = _clips(corpus, limit), Path(out).absolute()
     if not out.name: raise PackError(f'{out}: expected the folder to make')
     writer = PackWriter(out, pack_job(corpus, rows, dims, dtype))
-    pack = None if overwrite and _is_ours(out) else _finished(writer, corpus, strict)
+    for place in (out, writer.folder): keep_apart(place, [corpus.root], PackError)
+    pack = None if overwrite and _replaceable(out) else _finished(writer, corpus, strict)
     if pack is None:
         workers = _workers(workers, len(corpus))
         return _told(_make(writer, corpus, rows, strict, show_progress, batch_size, workers))
@@ -366,8 +368,18 @@ def _finished(writer, corpus, strict):
     if not (writer.folder/'pack').exists(): shutil.rmtree(writer.folder, ignore_errors=True)
     return pack
 
+# %% ../nbs/16_pack.ipynb #7118c1c5
 def _is_ours(out):
     with suppress(OSError, ValueError): return FORMAT in (out/'header.json').read_text('utf-8')
+
+def _replaceable(out):
+    "Whether there is a pack and nothing else; `PackError` when somebody's files lie in it."
+    more = sorted(set(os.listdir(out)) - _FILES) if _is_ours(out) else None
+    if more: raise PackError(f'{out} holds more than a pack ({more[0]}, ...) and will not be '
+                             'overwritten: choose another folder')
+    return more == []
+
+_FILES = {'landmarks.npy', 'index.parquet', 'quarantine.csv', 'header.json', '.DS_Store'}
 
 def _changed(files, root):
     "Paths whose file has another size than noted. A file that is gone is no matter: it is packed."

@@ -102,4 +102,5 @@ def import_pose(
     clips = list_clips(source, ('.pose',), signer, signers)
     takes = [(c.name, partial(read_pose, c.path, sign=c.sign, signer=c.signer, source=c.name))
              for c in clips]
-    return import_takes(takes, out, strict=strict, overwrite=overwrite)
+    made_of = [source, *(c.path for c in clips), *([signers] if signers else [])]
+    return import_takes(takes, out, strict=strict, overwrite=overwrite, made_of=made_of)

@@ -13,10 +13,11 @@ __all__ = ['IMPORTERS', 'COLUMNS', 'CSV', 'LAYOUTS', 'QUARANTINE', 'SIGN_MAP', '
 from .asl_signs import (
     COLUMNS, Recording, RecordingError, read_landmarks, read_recording, to_table, write_recording)
 from .corpus import (
-    CSV, QUARANTINE, SIGN_MAP, Corpus, CorpusError, clip_path, merge_corpora, write_corpus)
+    CSV, QUARANTINE, SIGN_MAP, Corpus, CorpusError, clip_path, write_corpus)
 from .importing import ClipFile, import_takes, list_clips, natural
 from .keypoints import VALUE_LAYOUTS, ZEROS, import_mp_data, recording_from_values
 from .layouts import LAYOUTS, KeypointLayout, keypoint_layout
+from .merging import merge_corpora
 from .npz import import_keypoints, read_keypoints
 from .pose_files import import_pose, read_pose
 

@@ -6,14 +6,13 @@
 __all__ = ['simulate_corpus']
 
 # %% ../nbs/12_simulate.ipynb #b0b743fe
-import os, shutil
-from contextlib import ExitStack, contextmanager
-from glob import escape
-from pathlib import Path
+import os
 
 import pandas as pd
 
-from .config import atomic_path, progress
+from .config import progress
+from .corpus import fresh_corpus
+from .folders import at_work, atomic_folder
 from .phonology import (
     BONES, CHANNELS, CYCLES, FAN, HANDS, HANDSHAPES, KNUCKLES, LIMITS, LOCATIONS, MOST_SEED,
     MOVEMENTS, ORIENTATIONS, PARAMETERS, SignSpec, SimulateError, ease, hand_points, handshape,
@@ -30,7 +29,7 @@ from .workers import in_processes
 def _write_block(root, first, block):
     "Simulate a block, write its files, return its rows of the table."
     rows = []
-    with _at_work(root):
+    with at_work(root):
         for i, rec in enumerate(_cut(plan_clips(*block)), first):
             rows.append((clip_path(rec.signer, i), rec.signer, i, rec.sign))
             write_recording(rec, root/rows[-1][0])
@@ -46,45 +45,6 @@ def _write_corpus(root, blocks, signs, workers):
             bar.update(len(part))
     table = pd.DataFrame(rows, columns=['path', 'participant_id', 'sequence_id', 'sign'])
     Corpus(root, table, {s: k for k, s in enumerate(sorted(x.name for x in signs))}).save()
-
-# %% ../nbs/12_simulate.ipynb #d1309c45
-def _lock(file, alone):
-    "Whether an open file could be locked, `alone` and at once, or together with others."
-    if os.name != 'posix': return False
-    from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
-    try: flock(file, LOCK_EX | LOCK_NB if alone else LOCK_SH)
-    except OSError: return False
-    return True
-
-# %% ../nbs/12_simulate.ipynb #94218dc3
-def _lock_of(folder): return folder.with_name(f'{folder.name}.lock')
-
-@contextmanager
-def _claimed(folder):
-    "As long as this lasts, nobody takes a folder for a leftover."
-    new, lock = folder.with_name(f'{folder.name}.new'), _lock_of(folder)
-    with open(new, 'a+') as file:
-        _lock(file, alone=False)
-        new.rename(lock)
-        try: yield
-        finally: lock.unlink()
-
-# %% ../nbs/12_simulate.ipynb #e0834075
-@contextmanager
-def _at_work(folder):
-    "Share the lock of a folder that somebody has claimed."
-    with open(_lock_of(folder), 'a+') as file:
-        _lock(file, alone=False)
-        yield
-
-# %% ../nbs/12_simulate.ipynb #4f99233e
-def _sweep(out):
-    "Remove what killed runs left beside `out`; what somebody still works on stays."
-    for lock in out.parent.glob(f'.{escape(out.stem)}.partial-*.lock'):
-        with open(lock, 'a+') as file:
-            if not _lock(file, alone=True): continue
-            shutil.rmtree(lock.with_suffix(''), ignore_errors=True)
-            lock.unlink()
 
 # %% ../nbs/12_simulate.ipynb #5043b3d6
 def _n_workers(workers, n_blocks):
@@ -104,15 +64,9 @@ def simulate_corpus(
     overwrite:bool=False # replace what is there, at the very end
 ) -> Corpus:
     "A corpus in the layout of asl-signs, the same for a seed whatever the workers. All or nothing."
-    out = Path(out)
-    if not overwrite and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CorpusError(f'{out} is there already: choose another folder or pass overwrite=True')
+    out = fresh_corpus(out, overwrite)
     signs, signers = make_signs(n_signs, seed), make_signers(n_signers, seed)
     blocks = list(_blocks(signs, signers, clips_per_sign_per_signer, seed, style))
     workers = _n_workers(workers, len(blocks))
-    _sweep(out)
-    with ExitStack() as at_last, atomic_path(out) as new:
-        at_last.enter_context(_claimed(new))
-        _write_corpus(new, blocks, signs, workers)
-    _sweep(out)    # a dead run's workers may have been alive a moment ago
+    with atomic_folder(out) as new: _write_corpus(new, blocks, signs, workers)
     return Corpus.read(out)

@@ -9,20 +9,24 @@ __all__ = ['import_videos', 'VIDEO_KINDS', 'DamagedVideo', 'Tracker', 'VideoErro
            'video_to_recording', 'without_tensorflow']
 
 # %% ../nbs/60_video.ipynb #decf606f
-import json, os, shutil, warnings
-from contextlib import closing
+import json, os, re, warnings
+from contextlib import closing, contextmanager, suppress
 from hashlib import blake2b
 from numbers import Integral, Real
 from pathlib import Path
 
 import pandas as pd
 
+from .basics import advice
 from .config import WriteError, atomic_path, progress
 from .cores import size_and_time
-from .corpus import QUARANTINE, Corpus, _fresh, _link, clip_path
+from .corpus import Corpus, clip_path, fresh_corpus, save_quarantine
+from .folders import atomic_folder, keep_apart, lock_alone
 from .frames import (VIDEO_KINDS, DamagedVideo, VideoError, capture_frames, find_videos,
                            frame_count, frame_numbers, read_frames)
 from .importing import list_clips
+from .merging import link_or_copy
+from .tables import CSV, QUARANTINE, CorpusError, plain
 from .tracker import (Tracker, convert_frames_to_landmarks, convert_mp_to_df, hushed,
                             draw_landmarks_on_frame, landmarks_of, video_to_parquet,
                             video_to_recording, without_tensorflow)
@@ -81,19 +85,28 @@ def _count(bar, note):
     bar.update()
 
 # %% ../nbs/60_video.ipynb #34711847
+_ROW = 'path', 'participant_id', 'sequence_id', 'sign', 'source', 'fps', 'damaged'
+
+def _table_of(films, notes):
+    "A line for each film that gave a recording; what is wrong with it, if anything is with any."
+    rows = [(clip_path(f.signer, i), f.signer, i, f.sign, plain(f.name),
+             n['fps'] and round(n['fps'], 3), plain(n.get('damaged', '')))
+            for i, (f, n) in enumerate(zip(films, notes))]
+    table = pd.DataFrame(rows, columns=_ROW)
+    return table if (table.damaged != '').any() else table.drop(columns='damaged')
+
+# %% ../nbs/60_video.ipynb #029b5dd1
 def _assemble(films, paths, notes, out):
     "The corpus of all films that gave a recording; whole or not at all."
-    whole = [(f, p, n) for f, p, n in zip(films, paths, notes) if 'reason' not in n]
-    rows = [(clip_path(f.signer, i), f.signer, i, f.sign, f.name, n['fps'] and round(n['fps'], 3))
-            for i, (f, _, n) in enumerate(whole)]
-    names = 'path', 'participant_id', 'sequence_id', 'sign', 'source', 'fps'
-    table, signs = pd.DataFrame(rows, columns=names), sorted({f.sign for f, _, _ in whole})
+    whole = [k for k, n in enumerate(notes) if 'reason' not in n]
+    table = _table_of([films[k] for k in whole], [notes[k] for k in whole])
+    signs = {s: i for i, s in enumerate(sorted({films[k].sign for k in whole}))}
     bad = [(f.name, n['reason']) for f, n in zip(films, notes) if 'reason' in n]
-    with atomic_path(out) as new:
-        for row, (_, path, _) in zip(rows, whole): _link(path.with_suffix('.parquet'), new/row[0])
-        if bad: pd.DataFrame(bad, columns=['path', 'reason']).to_csv(
-            new/QUARANTINE, index=False, lineterminator='\n')
-        Corpus(new, table, {s: i for i, s in enumerate(signs)}).save()
+    with atomic_folder(out) as new:
+        for k, path in zip(whole, table.path):
+            link_or_copy(paths[k].with_suffix('.parquet'), new/path)
+        save_quarantine(bad, new)
+        Corpus(new, table, signs).save()
     return Corpus.read(out)
 
 # %% ../nbs/60_video.ipynb #e7198304
@@ -111,20 +124,47 @@ def _settings(**confidence):
             raise VideoError(f'{name} = {c!r}: expected a confidence, a number from 0 to 1')
     return {name: float(c) for name, c in confidence.items()}
 
+# %% ../nbs/60_video.ipynb #b35fa2c9
+@contextmanager
+def _alone(done):
+    "Where notes are kept, for this process alone. Raises `VideoError`, `WriteError`."
+    busy = VideoError(f'another process is importing just now, in {done}: wait for it, or choose '
+                      'another folder')
+    try: done.mkdir(parents=True, exist_ok=True); held = lock_alone(done/'lock', busy)
+    except OSError as e: raise WriteError(f'{done} was not written: {advice(e)}') from e
+    try: yield
+    finally:
+        if done.is_dir() and os.listdir(done) == ['lock']: _clear(done)
+        if held is not None: os.close(held)
+
+# %% ../nbs/60_video.ipynb #4f2ec3fa
+_OURS = re.compile(r'lock$|\.?[0-9a-f]{24}\.')          # notes and landmarks, half written or whole
+
+def _clear(done):
+    "Remove what is ours, and the folder when nothing else is in it."
+    for p in done.iterdir():
+        if _OURS.match(p.name): p.unlink(missing_ok=True)
+    with suppress(OSError): done.rmdir()
+
 # %% ../nbs/60_video.ipynb #fa4f918b
-def _rejected(bad, n, done):
-    "What to say when films gave no recording and that is an error."
-    return (f'{len(bad)} of {n} videos gave no recording, and no corpus was written:\n  '
-            + '\n  '.join(bad[:9]) + ('\n  …' if len(bad) > 9 else '')
-            + f'\nMend or remove them and call again: what is done stays in {done}')
+def _rejected(films, notes, strict, done):
+    "The films that gave no recording; `VideoError` when that is all of them, or strictly forbidden."
+    bad = [f'{f.name}: {note["reason"]}' for f, note in zip(films, notes) if 'reason' in note]
+    if not bad or not strict and len(bad) < len(films): return bad
+    raise VideoError(
+        f'{len(bad)} of {len(films)} videos gave no recording, and no corpus was written:\n  '
+        + '\n  '.join(bad[:9]) + ('\n  …' if len(bad) > 9 else '')
+        + f'\nMend or remove them and call again: what is done stays in {done}')
 
 def _report(bad, notes, corpus, show):
     "Say what is not in the corpus, or only in part."
     damaged = [n['damaged'] for n in notes if n.get('damaged')]
     if damaged: warnings.warn('; '.join(damaged[:9]), DamagedVideo, stacklevel=3)
-    if bad and show and os.environ.get('ASL_NB_QUIET') != '1':
-        print(f'{len(bad)} of {len(notes)} videos gave no recording: see '
-              f'{corpus.root/QUARANTINE}')
+    if not show or os.environ.get('ASL_NB_QUIET') == '1': return
+    if bad: print(f'{len(bad)} of {len(notes)} videos gave no recording: see '
+                  f'{corpus.root/QUARANTINE}')
+    if damaged: print(f'{len(damaged)} of {len(notes)} videos are damaged or still pictures: see '
+                      f'the column damaged of {corpus.root/CSV}')
 
 # %% ../nbs/60_video.ipynb #57d16633
 def import_videos(
@@ -140,14 +180,16 @@ def import_videos(
     show_progress: bool = True,  # a bar with videos and frames a second
 ) -> Corpus:  # its `quarantine`: the videos that are not in it, and why
     "Videos as a corpus; called again it goes on. Raises `CorpusError`, `VideoError`, `WriteError`."
-    out, n = _fresh(Path(out).absolute(), overwrite), _cores(workers)
-    settings, done = _settings(detection=detection, tracking=tracking), Path(f'{out}.partial')
+    settings, n = _settings(detection=detection, tracking=tracking), _cores(workers)
     films = list_clips(folder, VIDEO_KINDS, signer, signers)
-    paths, notes = _all_notes(films, settings, done, n, show_progress)
-    bad = [f'{f.name}: {note["reason"]}' for f, note in zip(films, notes) if 'reason' in note]
-    if bad and (strict or len(bad) == len(films)):
-        raise VideoError(_rejected(bad, len(films), done))
-    corpus = _assemble(films, paths, notes, out)
-    shutil.rmtree(done, ignore_errors=True)
+    made_of = [folder, *(f.path for f in films), *([signers] if signers else [])]
+    out = fresh_corpus(Path(out).absolute(), overwrite, made_of)
+    keep_apart(done := Path(f'{out}.partial'), made_of, CorpusError)
+    with _alone(done):
+        fresh_corpus(out, overwrite, made_of)            # nobody was faster
+        paths, notes = _all_notes(films, settings, done, n, show_progress)
+        bad = _rejected(films, notes, strict, done)
+        corpus = _assemble(films, paths, notes, out)
+        _clear(done)
     _report(bad, notes, corpus, show_progress)
     return corpus

@@ -3,7 +3,7 @@
 MediaPipe is played by a module of the same name, put where the workers look first. It sees a right hand whose height in the
 picture is the picture's brightness; nobody in the dark; and it crashes on red. So the films can be tiny and the landmarks are known.
 """
-import os, resource, signal, subprocess, sys, time
+import os, resource, shutil, signal, subprocess, sys, time
 from pathlib import Path
 
 import cv2
@@ -87,6 +87,13 @@ def content(folder): return {str(p.relative_to(folder)): p.read_bytes() for p in
 def go(films, out, **kw): return V.import_videos(films, out, **{'workers': 1, 'show_progress': False} | kw)
 
 
+def imports(films, out, workers):
+    "An import in a process of its own."
+    code = f'from asl_nb.video import import_videos; import_videos({str(films)!r}, {str(out)!r}, workers={workers}, show_progress=False)'
+    path = os.pathsep.join(filter(None, [os.environ.get('PYTHONPATH'), str(ROOT)]))
+    return subprocess.Popen([sys.executable, '-c', code], env=os.environ | {'PYTHONPATH': path})
+
+
 def test_every_film_is_a_clip_or_has_a_reason(films, tmp_path, mediapipe):
     corpus = go(films, tmp_path/'corpus', signer='Ada')
     assert list(corpus.table.source) == ['sign0/0.mp4', 'sign0/2.mp4', 'sign0/4.mp4', 'sign1/1.mp4', 'sign1/3.mp4']
@@ -150,11 +157,9 @@ def test_killed(films, tmp_path, mediapipe, monkeypatch):
     "kill -9: workers go, finished films stay, and the corpus of the next run is the same to the byte."
     whole = content(go(films, tmp_path/'whole').root)
     monkeypatch.setenv('FAKE_SECONDS', '.05')
-    code = f'from asl_nb.video import import_videos; import_videos({str(films)!r}, {str(tmp_path/"out")!r}, workers=2, show_progress=False)'
-    env = {**os.environ, 'PYTHONPATH': os.pathsep.join([os.environ['PYTHONPATH'], str(ROOT)])}
     done = tmp_path/'out.partial'
     for notes in (1, 5):
-        child, workers = subprocess.Popen([sys.executable, '-c', code], env=env), []
+        child, workers = imports(films, tmp_path/'out', 2), []
         while len(list(done.glob('*.json'))) < notes and child.poll() is None:
             workers = psutil.Process(child.pid).children(recursive=True) or workers
             time.sleep(.005)
@@ -197,6 +202,85 @@ def test_a_damaged_film_is_imported_with_a_warning(films, tmp_path, mediapipe):
     (films/'sign0'/'long.mp4').write_bytes(data)
     with pytest.warns(V.DamagedVideo, match=r'long.mp4 is damaged: \d+ of its 60 frames'): corpus = go(films, tmp_path/'corpus')
     assert 'sign0/long.mp4' in set(corpus.table.source)
+    said = Corpus.read(corpus.root).table.set_index('source').damaged          # it is written down, not only said
+    assert 'is damaged' in said['sign0/long.mp4'] and not any(said.drop('sign0/long.mp4'))
+
+
+def test_a_picture_that_calls_itself_a_film_is_named(films, tmp_path, mediapipe, capsys, monkeypatch):
+    monkeypatch.delenv('ASL_NB_QUIET', raising=False)
+    cv2.imwrite(str(tmp_path/'still.png'), np.full((64, 64, 3), 120, np.uint8))
+    (tmp_path/'still.png').rename(films/'sign0'/'still.mp4')
+    with pytest.warns(V.DamagedVideo, match='still.mp4 is a still picture'): corpus = go(films, tmp_path/'corpus', show_progress=True)
+    assert 'is a still picture, one frame long' in corpus.table.set_index('source').damaged['sign0/still.mp4']
+    assert '1 of 8 videos are damaged or still pictures: see the column damaged of' in capsys.readouterr().out
+
+
+def test_undamaged_films_have_no_such_column(films, tmp_path, mediapipe):
+    assert 'damaged' not in go(films, tmp_path/'corpus').table
+
+
+@pytest.mark.parametrize('out', ['films', '.', 'films/new', 'films/sign0', 'other'])
+def test_the_films_are_never_buried(films, tmp_path, mediapipe, capsys, out):
+    "Over the films, above them, inside them, or over a folder that never was a corpus: nothing is done."
+    from asl_nb.cli import asl_import
+    for name in ('thesis/t.txt', 'other/t.txt'):
+        (tmp_path/name).parent.mkdir()
+        (tmp_path/name).write_text('years of work')
+    before = content(films), mediapipe()
+    assert asl_import(['videos', str(films), str(tmp_path/out), '--overwrite']) == 1
+    assert (content(films), mediapipe()) == before                          # not even looked at
+    assert {(tmp_path/f).read_text() for f in ('thesis/t.txt', 'other/t.txt')} == {'years of work'}
+    said = capsys.readouterr().err
+    assert ('is no corpus' if out == 'other' else 'nothing was done') in said, said
+
+
+def test_a_list_and_its_films_are_never_buried(films, tmp_path, mediapipe):
+    "A list in another folder: its films lie in a corpus, which is to be replaced."
+    old = go(films, tmp_path/'old').root
+    shutil.copytree(films, old/'train_landmark_files'/'films')
+    (tmp_path/'list.csv').write_text('path,sign\nold/train_landmark_files/films/sign0/0.mp4,x\n')
+    with pytest.raises(CorpusError, match='old contains the source .*0.mp4: nothing was done'): go(tmp_path/'list.csv', old, overwrite=True)
+    assert len(list(old.rglob('*.mp4'))) == 6
+
+
+def test_two_at_once(films, tmp_path, mediapipe, monkeypatch):
+    "The second one is told, and the first one is not disturbed."
+    monkeypatch.setenv('FAKE_SECONDS', '.3')
+    first, done = imports(films, tmp_path/'out', 1), tmp_path/'out.partial'
+    while not (done/'lock').exists() and first.poll() is None: time.sleep(.01)
+    time.sleep(.2)
+    with pytest.raises(V.VideoError, match='another process is importing just now, in .*out.partial: wait for it, or choose'): go(films, tmp_path/'out')
+    assert first.wait(60) == 0 and len(Corpus.read(tmp_path/'out')) == 5
+    assert not done.exists()
+    with pytest.raises(CorpusError, match='is there already'): go(films, tmp_path/'out')
+
+
+def test_what_others_keep_in_the_folder_of_notes_stays(films, tmp_path, mediapipe):
+    (tmp_path/'out.partial').mkdir()
+    (tmp_path/'out.partial'/'thesis.json').write_text('years of work')
+    go(films, tmp_path/'out')
+    assert os.listdir(tmp_path/'out.partial') == ['thesis.json']
+
+
+@pytest.mark.parametrize('signum', [signal.SIGKILL, signal.SIGTERM])
+def test_no_worker_outlives_its_import(tmp_path, signum):
+    "With the genuine MediaPipe, which waits for itself for ever when it is not closed: in the middle of a film."
+    pytest.importorskip('mediapipe')
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    (tmp_path/'films'/'sign').mkdir(parents=True)
+    out = cv2.VideoWriter(str(tmp_path/'films'/'sign'/'1.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 12, (160, 120))
+    for k in range(600): out.write(np.roll(noise, k, 1))
+    out.release()
+    child, workers = imports(tmp_path/'films', tmp_path/'out', 1), []
+    while child.poll() is None and not workers: workers = psutil.Process(child.pid).children(recursive=True)
+    while child.poll() is None and workers[0].memory_info().rss < 250e6: time.sleep(.05)       # its networks are loaded
+    time.sleep(1)
+    assert child.poll() is None
+    child.send_signal(signum)
+    child.wait()
+    gone, alive = psutil.wait_procs(workers, timeout=20)
+    for worker in alive: worker.kill()
+    assert not alive, 'workers outlive the import that was ended'
 
 
 def test_no_usable_film_no_corpus(tmp_path, mediapipe):
