@@ -55,7 +55,9 @@ def _next_epoch(sampler: ClipBatchSampler) -> Iterator[np.ndarray]:
 
 @patch
 def set_epoch(self: DatasetWithLen, epoch: int) -> None:
-    "Which epoch the next pass is; passes count by themselves from 0. For resuming."
+    "Which epoch the next pass is; passes count by themselves from 0. Raises `DatasetError`."
+    if self.batch_sampler is None: raise DatasetError(
+        'set_epoch needs the order of the clips: a loader as to_TF_DataLoader makes it has one')
     self.batch_sampler.set_epoch(epoch)
 
 # %% ../../nbs/39_models.keras_data.ipynb #0bc8397b
