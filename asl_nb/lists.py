@@ -46,10 +46,21 @@ def write_list(
     marked:pd.DataFrame, # from `make_list`
     path # the CSV to write; None = nowhere
 ) -> pd.DataFrame: # the same list
-    "Write a list, whole or not at all. Raises `WriteError`."
+    "Write a list, whole or not at all; replaces a list alone. Raises `QualityError`, `WriteError`."
     if path is not None:
+        _check_place(Path(path))
         with atomic_path(path) as new: marked.to_csv(new, index=False, lineterminator='\n')
     return marked
+
+# %% ../nbs/19_lists.ipynb #a86e1f90
+def _check_place(path):
+    "`QualityError` unless a path is free, or that of a list."
+    if not path.exists(): return
+    if not path.is_file(): raise QualityError(f'{path} is no file: expected the CSV to write')
+    with path.open(encoding='utf-8-sig', errors='replace') as f: head = f.readline(1000).strip()
+    if head.split(',') != LIST: raise QualityError(
+        f'{path} is there and no list of clips, for it begins with {head[:40]!r}: it was not '
+        'replaced. Choose another name, or remove it yourself')
 
 # %% ../nbs/19_lists.ipynb #fb169483
 def read_list(
