@@ -10,7 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from .landmarks import HAND_NAMES, PART_COLORS, PARTS, draw_frame
-from .person import DRAWN, NAMES, STYLE, Skeleton, VisualizeError, named_parts
+from .person import (
+    DRAWN, NAMES, STYLE, Skeleton, VisualizeError, check_number, named_parts)
 from .recordings import Recording
 
 # %% ../nbs/13_skeleton.ipynb #93f77266
@@ -19,7 +20,7 @@ TRAILS = {'left_hand': 468 + HAND_NAMES.index('index finger tip'),
 
 def _moments(n_frames, n):
     "At most `n` evenly spaced frames, each once."
-    if n < 1: raise VisualizeError(f'{n} moments: expected 1 or more')
+    n = check_number('n', n, whole=True)
     return np.unique(np.linspace(0, n_frames - 1, n).round().astype(int))
 
 # %% ../nbs/13_skeleton.ipynb #44b350bd

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from .landmarks import PARTS
-from .skeleton import STYLE, Skeleton, plot_timeline
+from .skeleton import STYLE, Skeleton, check_number, plot_timeline
 
 # %% ../nbs/13_stage.ipynb #e8f2c03c
 class Stage:
@@ -59,8 +59,9 @@ def _two_axes(dpi):
 class ClipStage:
     "A clip over its timeline, frame by frame as PNG; 4 × 5.4 inches."
     def __init__(self,
-        dpi:int=80 # dots an inch
+        dpi:float=80 # dots an inch, at most 1000
     ):
+        check_number('dpi', dpi, most=1000)
         figure, above, self.below = _two_axes(dpi)
         self.person = Skeleton(above)
         self.now = self.below.axvline(0, c='k', lw=1.5)

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from .config import progress, suggest
 from .landmarks import N_ROWS, PARTS
 from .recordings import Corpus, Recording
-from .skeleton import STYLE, Skeleton, VisualizeError
-from .tiny_films import FORMATS, FPS, MAX_KB, SignAnimation, export_animation
+from .skeleton import STYLE, Skeleton, VisualizeError, check_number
+from .tiny_films import FORMATS, FPS, MAX_KB, SignAnimation, export_animation, left_out
 
 # %% ../nbs/13_visualize.ipynb #6c314066
 def _one_of(what, name, names):
@@ -107,9 +107,8 @@ def _named(recs, titles):
 def _check_film(recs, ncols, speed):
     "Raise `VisualizeError` unless there is something to show, in some columns, at some speed."
     if not recs: raise VisualizeError('there is no recording to animate')
-    if not 0 < speed < np.inf: raise VisualizeError(f'speed = {speed!r}: expected more than 0')
-    if not isinstance(ncols, Integral) or ncols < 1:
-        raise VisualizeError(f'ncols = {ncols!r}: expected a whole number from 1 up')
+    check_number('speed', speed)
+    check_number('ncols', ncols, whole=True)
 
 # %% ../nbs/13_visualize.ipynb #85cc8afe
 def animate(
@@ -132,7 +131,9 @@ def animate(
     fig.draw_without_rendering()    # the layout is found once, not for every frame
     fig.set_layout_engine('none')
     moving = [artist for p in people for artist in [*p.artists, p.ax.title]]
-    return SignAnimation(fig, draw, n, fps*speed, moving, f'{len(recs)} moving skeletons: {title}')
+    faces = [artist for p in people for artist in (p.points['face'], p.lines['face'])]
+    alt = f'{len(recs)} moving skeletons' + f': {title}'*bool(title)
+    return SignAnimation(fig, draw, n, fps*speed, moving, alt, {'the face': faces})
 
 # %% ../nbs/13_visualize.ipynb #cbcf50a9
 def _varied(corpus, rows, n):
@@ -149,8 +150,7 @@ def visualize_target_sign(
     **kw # further arguments of `animate`
 ) -> SignAnimation: # a matplotlib `FuncAnimation`
     "Clips of one sign in small multiples (seed: `visualizations`). Raises `VisualizeError`."
-    if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise VisualizeError(f'n_samples = {n_samples!r}: expected a whole number from 1 up')
+    check_number('n_samples', n_samples, whole=True)
     rows = _varied(corpus, find_clips(corpus, sign, signer), n_samples)
     return animate([corpus[i] for i in rows], title=sign_name(corpus, sign), **kw)
 

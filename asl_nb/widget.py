@@ -36,7 +36,7 @@ class LandmarkExplorer(widgets.VBox):
         corpus:Corpus, # of any size; files may be missing
         sign=None, # where to begin: name or class index; None = the first
         signer=None, # where to begin; None = every signer
-        dpi:int=80 # size of the picture, 4 × 5.4 inches
+        dpi:float=80 # size of the picture, 4 × 5.4 inches; at most 1000
     ):
         self.corpus, self.recording, self._trouble, self._holding = corpus, None, '', False
         self._groups, self._stage = _group(corpus.table), ClipStage(dpi)

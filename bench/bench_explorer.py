@@ -3,7 +3,8 @@
 With genuine data the index is asl-signs' own table and the clips are those of it that are at hand. Without, a simulated corpus lends its
 files to an index of the same size, signs and signers. Processor time in the kernel, from setting a control to the new picture.
 """
-import os, sys, tempfile
+import base64, os, re, sys, tempfile
+from io import BytesIO
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -11,6 +12,7 @@ os.environ.setdefault('ASL_NB_QUIET', '1')
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from asl_nb.recordings import Corpus, Recording
 from asl_nb.simulate import make_signers, make_signs, simulate_clip, simulate_corpus
@@ -37,11 +39,25 @@ def genuine_corpus(real):
     return corpus, np.flatnonzero(corpus.table.path.isin(there))[:24]
 
 
-def stored_kb():
-    "kB of the HTML that a notebook stores for 48 frames of one person."
-    clip = simulate_clip(make_signs(4)[3], make_signers(2)[1], seed=2)
-    at = np.linspace(0, len(clip) - 1, 48).round().astype(int)
-    return len(animate(Recording(clip.xyz[at], fps=24))._repr_html_())/1000
+def stored(people):
+    "48 frames of so many people as a notebook stores them: kB of HTML, the picture's size, and what was left out, in words."
+    sign, clips = make_signs(4)[3], []
+    for seed, who in enumerate(make_signers(max(people, 2))[-people:], 2):
+        clip = simulate_clip(sign, who, seed=seed, style='clean' if people == 1 else 'ragged')
+        at = np.linspace(0, len(clip) - 1, 48).round().astype(int)
+        clips.append(Recording(clip.xyz[at], fps=24))
+    shown = animate(clips)._repr_html_()
+    gif = base64.b64decode(re.search('base64,([^"]+)', shown)[1])
+    said = re.search('<small>(.*)</small>', shown)
+    return len(shown)/1000, Image.open(BytesIO(gif)).size, said[1] if said else 'nothing left out'
+
+
+def film_row(people):
+    "The row of an animation: it fits, and no frame was dropped for it."
+    kb, size, said = stored(people)
+    return dict(name=f'an animation of 48 frames, {people} {"person" if people == 1 else "people"}, stored', value=round(kb), unit='kB',
+                target='≤ 150', met=kb <= 150 and ' of 48 frames' not in said,
+                note=f'24 frames a second, a GIF of {size[0]} × {size[1]} in the notebook; {said}')
 
 
 def run(real=None):
@@ -53,13 +69,12 @@ def run(real=None):
     took = took[~((took.control == 'clip') & (took.ms < .5))]             # the clip that was shown already
     whose = 'the table and clips of asl-signs' if real else 'a simulated table of the size of asl-signs'
     median = took.groupby('control').ms.median()
-    p95, kb = float(took.ms.quantile(.95)), stored_kb()
+    p95 = float(took.ms.quantile(.95))
     by = ', '.join(f'{c} {m:.0f}' for c, m in median.items())
     return [dict(name='landmark explorer: 95 % of all changes within', value=round(p95, 1), unit='ms', target='≤ 100', met=p95 <= 100,
                  note=f'{len(took)} changes, {len(corpus):,} clips in the index, {whose}; medians {by}; the slowest {took.ms.max():.0f}; '
                       'processor time in the kernel, not a ratio'),
-            dict(name='an animation of 48 frames, stored', value=round(kb), unit='kB', target='≤ 150', met=kb <= 150,
-                 note='one person, 24 frames a second, a GIF in the notebook')]
+            film_row(1), film_row(6)]
 
 
 if __name__ == '__main__':

@@ -1,0 +1,50 @@
+"Films of signs where they are hard to keep: six people in a notebook's budget, and a disk that is full."
+import os, resource, shutil, signal
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+os.environ.setdefault('ASL_NB_QUIET', '1')
+
+
+@pytest.fixture(scope='module')
+def film():
+    "Six people, 48 frames."
+    from asl_nb.recordings import Recording
+    from asl_nb.simulate import make_signers, make_signs, simulate_clip
+    from asl_nb.visualize import animate
+    sign, clips = make_signs(4)[3], []
+    for seed, who in enumerate(make_signers(6)):
+        xyz = simulate_clip(sign, who, seed=seed, style='ragged').xyz
+        clips.append(Recording(xyz[np.linspace(0, len(xyz) - 1, 48).round().astype(int)], fps=24))
+    return animate(clips, title='a sign')
+
+
+@contextmanager
+def full_disk(size):
+    "No file may grow beyond `size` bytes."
+    soft, before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, soft[1]))
+    try: yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_six_people_keep_their_48_frames(film):
+    "Before: every fourth frame was shown, and nothing said so."
+    from asl_nb.visualize import MAX_KB
+    shown = film._repr_html_()
+    assert len(shown) <= MAX_KB*1000
+    assert ' of 48 frames' not in shown
+
+
+@pytest.mark.parametrize('kind', ['gif', 'html', 'mp4'])
+def test_a_full_disk_is_a_write_error(film, kind, tmp_path):
+    from asl_nb.config import WriteError
+    from asl_nb.visualize import export_animation
+    if kind == 'mp4' and not shutil.which('ffmpeg'): pytest.skip('ffmpeg is not installed')
+    with full_disk(4000), pytest.raises(WriteError, match='was not written'):
+        export_animation(film, tmp_path/f'film.{kind}')
+    assert list(tmp_path.iterdir()) == []
