@@ -86,7 +86,7 @@ def _write_notes(self:Skeleton):
                             clip_on=True, visible=False, path_effects=_RIM)
     self.notes = {p: write(p, x, y, words, ha=h, va=v)
                   for p, (x, y, h, v, words) in _NOTES.items() if p in self.here}
-    self.letters = {p: write(p, 0, 0, letter, weight='bold', ha='center', va='top')
+    self.letters = {p: write(p, 0, 0, letter, weight='bold', ha='center', va='center')
                     for p, letter in (('left_hand', 'L'), ('right_hand', 'R')) if p in self.here}
     self.nothing = self.ax.text(.5, .5, 'nothing\nseen', ha='center', va='center',
                                 color='#555555', fontsize=8, zorder=5)
@@ -100,13 +100,19 @@ def _move(self:Skeleton, part, xy, on):
     self.lines[part].set(segments=bones[~np.isnan(bones).any((1, 2))], visible=on)
 
 # %% ../nbs/13_person.ipynb #7e2338f2
+def _beyond_wrist(hand):
+    "A place near the wrist of a hand (21, 2), wrist first, where no finger is."
+    seen = hand[~np.isnan(hand).any(1)]
+    away = seen[0] - seen.mean(0)
+    return seen[0] + .04*away/max(np.linalg.norm(away), 1e-6)
+
 @patch
 def _say(self:Skeleton, part, xy, on, lost, all_lost):
     "The note of a part, and the letter of a hand."
     self.notes[part].set_visible(on and lost and not all_lost)
     if part not in self.letters: return
     self.letters[part].set_visible(on and not lost)
-    if not lost: self.letters[part].set_position(xy[self.here[part]][0] + [0, .015])
+    if not lost: self.letters[part].set_position(_beyond_wrist(xy[self.here[part]]))
 
 # %% ../nbs/13_person.ipynb #6b6cd0d4
 class VisualizeError(AslNbError, ValueError):

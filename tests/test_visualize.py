@@ -1,9 +1,11 @@
 "Films of signs where they are hard to keep: six people in a notebook's budget, and a disk that is full."
-import os, resource, shutil, signal
+import base64, os, re, resource, shutil, signal
 from contextlib import contextmanager
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
 os.environ.setdefault('ASL_NB_QUIET', '1')
 
@@ -38,6 +40,8 @@ def test_six_people_keep_their_48_frames(film):
     shown = film._repr_html_()
     assert len(shown) <= MAX_KB*1000
     assert ' of 48 frames' not in shown
+    gif = base64.b64decode(re.search('base64,([^"]+)', shown)[1])
+    assert Image.open(BytesIO(gif)).n_frames > 40    # frames in which nothing moves are joined
 
 
 @pytest.mark.parametrize('kind', ['gif', 'html', 'mp4'])
