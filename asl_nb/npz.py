@@ -17,10 +17,10 @@ from fastcore.basics import patch
 from .asl_signs import Recording, RecordingError
 from .corpus import Corpus
 from .importing import import_takes
-from .keypoints import _places, _to_xyz, recording_from_values
+from .keypoints import places_of, place_values, recording_from_values
 from .layouts import (
-    LAYOUTS, KeypointLayout, _array, _frame_counts, _number, _open, _rates, _Rows, _texts,
-    keypoint_layout)
+    LAYOUTS, ArrayRows, KeypointLayout, frame_counts, frame_rates, keypoint_layout, one_number,
+    open_arrays, take_texts)
 
 # %% ../nbs/11_npz.ipynb #6e30d37a
 class _Takes:
@@ -28,9 +28,11 @@ class _Takes:
     def __init__(self, source, layout, signer=None):
         self.layout, self._signer = keypoint_layout(layout), signer
         self.layout.check()
+        self.made_of = [] if isinstance(source, Mapping) else [source]
         self.name = 'the arrays' if isinstance(source, Mapping) else Path(source).name
-        try: self._look(_open(source))
-        except RecordingError as e: raise RecordingError(f'{self.name}: {e}') from None
+        try: self._look(open_arrays(source))
+        except (RecordingError, MemoryError) as e:
+            raise RecordingError(f'{self.name}: {e or "is too large for this memory"}') from None
     def __len__(self): return len(self.frames)
 
 # %% ../nbs/11_npz.ipynb #59e7a958
@@ -38,17 +40,25 @@ class _Takes:
 def _look(self:_Takes, arrays):
     "Everything but the numbers themselves, checked."
     lay, self.arrays = self.layout, arrays     # a file is open as long as somebody holds it
-    self.rows, self.places = _Rows(arrays, lay.values, 'values'), _places(tuple(lay.columns))
+    self.rows, self.places = ArrayRows(arrays, lay.values, 'values'), places_of(tuple(lay.columns))
     self._check_shape(1 if lay.offsets else 2)
-    self.frames = _frame_counts(arrays, lay, self.rows.shape)
-    n, self.scale = len(self), np.float32(_number(arrays, lay.scale, 'scale'))
-    self.signs = _texts(arrays, lay.sign, lay.classes, n, 'sign')
-    self.fps = _rates(arrays, lay.fps, n)
+    self.frames = frame_counts(arrays, lay, self.rows.shape)
+    n, self.scale = len(self), _unit(one_number(arrays, lay.scale, 'scale'))
+    self.signs = take_texts(arrays, lay.sign, lay.classes, n, 'sign')
+    self.fps = frame_rates(arrays, lay.fps, n)
     if lay.signer and self._signer:
         raise RecordingError('who signs is said twice, by layout.signer and by signer')
-    self.who = (_texts(arrays, lay.signer, lay.signers, n, 'signer') if lay.signer
+    self.who = (take_texts(arrays, lay.signer, lay.signers, n, 'signer') if lay.signer
                 else [self._signer or 'unknown']*n)
     self.missing, self.mask = self._how_missing(arrays)
+
+# %% ../nbs/11_npz.ipynb #47ae2831
+def _unit(scale):
+    "What numbers are multiplied by, as float32."
+    with np.errstate(over='ignore'): unit = np.float32(scale)
+    if np.isfinite(unit) and unit != 0: return unit
+    raise RecordingError(f'layout.scale is {scale}: expected a number other than 0, of a size that '
+                         'float32 has, 1e-38 to 1e38')
 
 # %% ../nbs/11_npz.ipynb #d393d838
 @patch
@@ -56,8 +66,8 @@ def _check_shape(self:_Takes, lead):
     "`RecordingError` unless the numbers are numbers, and as many a frame as the columns say."
     shape, dtype, V = self.rows.shape, self.rows.dtype, len(self.places.row)
     found = prod(shape[lead:]) if len(shape) > lead else 0
-    if dtype.kind in 'fiu' and found == V: return
-    like = [k for k, l in LAYOUTS.items() if len(_places(tuple(l.columns)).row) == found != V]
+    if dtype.kind in 'fiu' and found == V and 0 not in shape: return
+    like = [k for k, l in LAYOUTS.items() if len(places_of(tuple(l.columns)).row) == found != V]
     raise RecordingError(
         f'array {self.layout.values!r} (layout.values) is {dtype} of shape {shape}, so {found} '
         f'numbers a frame, and layout.columns are {V}' + ''.join(f'; is it {k!r}?' for k in like))
@@ -68,11 +78,12 @@ def _how_missing(self:_Takes, arrays):
     "The number that says *not seen*, and a mask of what was not; None for none."
     name = self.layout.missing
     if not isinstance(name, str): return name, None
-    mask = _Rows(arrays, name, 'missing')
-    if mask.dtype.kind != 'b': return _number(arrays, name, 'missing'), None
-    if mask.shape and mask.shape == self.rows.shape[:len(mask.shape)]: return None, mask
+    mask = ArrayRows(arrays, name, 'missing')
+    if mask.dtype.kind != 'b': return one_number(arrays, name, 'missing'), None
+    shape, least = self.rows.shape, 1 if self.layout.offsets else 2
+    if len(mask.shape) >= least and mask.shape == shape[:len(mask.shape)]: return None, mask
     raise RecordingError(f'array {name!r} (layout.missing) has shape {mask.shape}: expected the '
-                         f'beginning of {self.rows.shape}')
+                         f'beginning of {shape}, at least {shape[:least]}')
 
 # %% ../nbs/11_npz.ipynb #29a805cd
 @patch
@@ -96,7 +107,7 @@ def _recording(self:_Takes, k, name, values, mask):
     gone = v == self.missing if mask is None else mask.reshape(len(v), -1)
     v = v.astype(np.float32)*self.scale
     v[np.repeat(gone, v.shape[1]//gone.shape[1], 1) if len(v) else gone] = np.nan
-    return Recording(_to_xyz(v, self.places, self.layout.zeros), sign=self.signs[k],
+    return Recording(place_values(v, self.places, self.layout.zeros), sign=self.signs[k],
                      signer=self.who[k], fps=self.fps[k], source=name)
 
 # %% ../nbs/11_npz.ipynb #deee15df
@@ -121,4 +132,5 @@ def import_keypoints(
     overwrite:bool=False # replace what is at `out`, at the very end
 ) -> Corpus: # its `quarantine`: takes that could not be read, and why
     "Arrays of takes as a corpus. Raises `RecordingError`, `ConfigError` and others."
-    return import_takes(_Takes(source, layout, signer), out, strict=strict, overwrite=overwrite)
+    takes = _Takes(source, layout, signer)
+    return import_takes(takes, out, strict, overwrite, made_of=takes.made_of)
