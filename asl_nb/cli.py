@@ -156,7 +156,7 @@ def answer_line(
 # %% ../nbs/70_cli.ipynb #24ac9afe
 @command
 def asl_predict(
-    model: Path,  # a model file, .safetensors
+    model: Path,  # a model file, .safetensors; several, with commas between, answer together
     clips: Param('recordings (.parquet) or videos (.mp4 …)', Path, nargs='+', opt=False) = None,
     top: int = 5,  # how many signs to name
     json_: Param('one JSON line a clip', bool) = False,
@@ -165,7 +165,8 @@ def asl_predict(
 
     Examples:
     asl_predict out/lstm/best.safetensors clip.parquet
-    asl_predict out/lstm/best.safetensors video.mp4 --top 3"""
+    asl_predict out/lstm/best.safetensors video.mp4 --top 3
+    asl_predict lstm.safetensors,gru.safetensors video.mp4"""
     from asl_nb.predict import SignPredictor
     predictor = SignPredictor.from_file(model)
     bad = []
