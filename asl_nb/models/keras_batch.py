@@ -36,7 +36,7 @@ def blank(
     mask,  # (B, T) bool, True = a real frame
 ):  # (B, T, L, C)
     "`x` with NaN in every frame that is not real."
-    return tf.where(mask[:, :, None, None], x, NAN)
+    return tf.where(tf.expand_dims(tf.expand_dims(mask, 2), 3), x, NAN)
 
 # %% ../../nbs/39_models.keras_batch.ipynb #b182525b
 def any_seen(x):

@@ -86,7 +86,7 @@ def mirror(self: FrontendLayer, x):
     lefty = count(self.like.left) > count(self.like.right)
     flipped = tf.gather(x, self.partner, axis=2)
     flipped = tf.concat([1 - flipped[..., :1], flipped[..., 1:]], -1)
-    return tf.where(lefty[:, None, None, None], flipped, x)
+    return tf.where(tf.reshape(lefty, [-1, 1, 1, 1]), flipped, x)
 
 # %% ../../nbs/39_models.keras_frontend.ipynb #60c83a3f
 class Seed96Layer(FrontendLayer):

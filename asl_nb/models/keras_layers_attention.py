@@ -31,7 +31,7 @@ def attend(
     by_role = tf.reshape(qkv, [B, T, 3, heads, D // heads])
     q, k, v = tf.unstack(tf.transpose(by_role, [2, 0, 3, 1, 4]))
     scores, t = tf.matmul(q * scale, k, transpose_b=True), tf.range(T)
-    if mask is not None: scores = tf.where(mask[:, None, None], scores, -1e9)
+    if mask is not None: scores = tf.where(tf.reshape(mask, [B, 1, 1, T]), scores, -1e9)
     if causal: scores = tf.where(t[:, None] >= t, scores, -1e9)
     shares = tf.nn.softmax(scores)
     y = tf.matmul(shares if drop is None else drop(shares), v)
