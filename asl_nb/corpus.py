@@ -16,11 +16,11 @@ import pandas as pd
 from fastcore.basics import patch
 
 from .asl_signs import Recording, read_recording, write_recording
-from .config import atomic_path, progress, suggest
-from .folders import atomic_folder, fresh_folder
-from asl_nb.tables import (
+from asl_nb.clip_table import (
     CSV, NEEDED, QUARANTINE, SIGN_MAP, CorpusError, check_name, check_signs, check_table, few, plain,
     read_signs)
+from .config import atomic_path, progress, suggest
+from .folders import atomic_folder, fresh_folder
 
 # %% ../nbs/11_corpus.ipynb #3ccb8d87
 @dataclass(eq=False, repr=False)
@@ -173,7 +173,7 @@ def write_corpus(
     recordings:Iterable, # of `Recording`, each with its sign and signer; may be a generator
     root, # the folder to make
     signs=None, # sign → class index, or the signs in order; None = those that occur, sorted
-    overwrite:bool=False, # replace what is there, at the very end
+    overwrite:bool=False, # replace a corpus that is there, at the very end
     sources:bool=False, # note the `source` of each recording in the table
     total:int|None=None, # how many there are, for the progress bar of a generator
     quarantine=None, # pairs (path, reason) of what could not be read, looked at when all are written

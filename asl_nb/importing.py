@@ -16,8 +16,8 @@ import pandas as pd
 
 from .asl_signs import RecordingError
 from .basics import AslNbError, WriteError
+from .clip_table import check_name
 from .corpus import Corpus, CorpusError, write_corpus
-from .tables import check_name
 
 # %% ../nbs/11_importing.ipynb #62222be7
 class ClipFile(NamedTuple):
@@ -163,7 +163,7 @@ def import_takes(
     takes:Iterable, # pairs: a name, and a call without arguments that gives its `Recording`
     out, # the corpus to make
     strict:bool=False, # a clip that cannot be read is an error, raised when all were tried
-    overwrite:bool=False, # replace what is at `out`, at the very end
+    overwrite:bool=False, # replace a corpus that is at `out`, at the very end
     total:int|None=None, # how many there are, for the progress bar; None = `len(takes)`
     made_of=() # files and folders that are read: `out` is never one of them, above or inside
 ) -> Corpus: # its `quarantine`: what could not be read, and why

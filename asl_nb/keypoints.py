@@ -158,7 +158,7 @@ def import_mp_data(
     out, # the corpus to make
     signer:str='unknown', # who signs, which the layout does not say: import each person apart
     strict:bool=False, # a take that cannot be read is an error, raised when all were tried
-    overwrite:bool=False # replace what is there, at the very end
+    overwrite:bool=False # replace a corpus that is there, at the very end
 ) -> Corpus: # its `quarantine`: takes that could not be read, and why
     "Takes of a popular tutorial as a corpus. Raises `CorpusError`, `RecordingError` and others."
     if not Path(folder).is_dir(): raise CorpusError(f'{folder} is not a folder')

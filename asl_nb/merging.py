@@ -38,7 +38,7 @@ def link_or_copy(
 def merge_corpora(
     root, # the folder to make
     *corpora:Corpus, # what to put together
-    overwrite:bool=False # replace what is there, at the very end
+    overwrite:bool=False # replace a corpus that is there, at the very end
 ) -> Corpus:
     "One corpus out of several, all or nothing. Raises `CorpusError`, `WriteError`."
     if not corpora: raise CorpusError(f'{root} was not written: there is nothing to merge')

@@ -129,7 +129,7 @@ def import_keypoints(
     layout, # a `KeypointLayout`, a dict of its settings, a name in `LAYOUTS`, or a YAML file
     signer:str|None=None, # who signs, when the layout does not say where it is written
     strict:bool=False, # a take that cannot be read is an error, raised when all were tried
-    overwrite:bool=False # replace what is at `out`, at the very end
+    overwrite:bool=False # replace a corpus that is at `out`, at the very end
 ) -> Corpus: # its `quarantine`: takes that could not be read, and why
     "Arrays of takes as a corpus. Raises `RecordingError`, `ConfigError` and others."
     takes = _Takes(source, layout, signer)

@@ -95,7 +95,7 @@ def import_pose(
     signer:str|None=None, # who signs in all of them; None = see the folders, else 'unknown'
     signers=None, # a CSV that says who signs: columns path and signer
     strict:bool=False, # a file that cannot be read is an error, raised when all were tried
-    overwrite:bool=False # replace what is at `out`, at the very end
+    overwrite:bool=False # replace a corpus that is at `out`, at the very end
 ) -> Corpus: # its `quarantine`: files that could not be read, and why
     "`.pose` files as a corpus. Raises `CorpusError`, `RecordingError`, `MissingExtra` and others."
     optional('pose_format', 'pose')     # said at once, and not once for each file

@@ -61,7 +61,7 @@ def simulate_corpus(
     seed:int=0, # decides everything
     style:str='clean', # 'clean' for a lesson, 'ragged' with the troubles of asl-signs
     workers:int|None=None, # processes; None = one a core if there is enough to do
-    overwrite:bool=False # replace what is there, at the very end
+    overwrite:bool=False # replace a corpus that is there, at the very end
 ) -> Corpus:
     "A corpus in the layout of asl-signs, the same for a seed whatever the workers. All or nothing."
     out = fresh_corpus(out, overwrite)

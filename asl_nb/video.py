@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from .basics import advice
+from .clip_table import CSV, QUARANTINE, CorpusError, plain
 from .config import WriteError, atomic_path, progress
 from .cores import size_and_time
 from .corpus import Corpus, clip_path, fresh_corpus, save_quarantine
@@ -26,7 +27,6 @@ from .frames import (VIDEO_KINDS, DamagedVideo, VideoError, capture_frames, find
                            frame_count, frame_numbers, read_frames)
 from .importing import list_clips
 from .merging import link_or_copy
-from .tables import CSV, QUARANTINE, CorpusError, plain
 from .tracker import (Tracker, convert_frames_to_landmarks, convert_mp_to_df, hushed,
                             draw_landmarks_on_frame, landmarks_of, video_to_parquet,
                             video_to_recording, without_tensorflow)
@@ -174,7 +174,7 @@ def import_videos(
     signers=None,  # a CSV that says who signs: columns path (or clip) and signer
     workers: int | None = None,  # processes; None = one a core, at most 8 (half a GB each)
     strict: bool = False,  # a video without a recording is an error, raised when all were tried
-    overwrite: bool = False,  # replace what is at `out`, at the very end
+    overwrite: bool = False,  # replace a corpus that is at `out`, at the very end
     detection: float = .5,  # least confidence to start following a person, 0–1
     tracking: float = .5,  # least confidence to go on following, 0–1
     show_progress: bool = True,  # a bar with videos and frames a second
