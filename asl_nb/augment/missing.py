@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .draws import (AugmentationError, Draws, check_batch, check_number,
-                                  check_ends)
+from .draws import (AugmentationError, Draws, check_batch, check_ends,
+                                  check_number, check_rows)
 from ..landmarks import subset
 
 # %% ../../nbs/18_augment.missing.ipynb #30d01388
@@ -31,12 +31,12 @@ def frame_dropout(
     x: Tensor,           # (B, T, L, C), NaN = not seen
     mask: Tensor,        # (B, T) bool, True = a real frame
     draws: Draws,        # of this batch
-    rate: float = .05,   # share of the frames blanked (seed: dropout_rate = .05)
+    dropout_rate: float = .05,  # share of the frames blanked (seed)
     p: float = 1.,       # probability for a clip
 ) -> tuple:              # x with NaN in those frames, the same mask
     "Frames blanked one by one, in their place. The seed's function deletes them."
     check_batch(x, mask, draws)
-    gone = draws.uniform('frame', n=x.shape[1]) < check_number('rate', rate)
+    gone = draws.uniform('frame', n=x.shape[1]) < check_number('dropout_rate', dropout_rate)
     return blank_some(x, (gone & draws.happens('p', p)[:, None])[..., None]), mask
 
 # %% ../../nbs/18_augment.missing.ipynb #d7ff87c5
@@ -113,9 +113,7 @@ def columns_of(
     at_least: int = 1,  # how many parts must be there
 ) -> Tensor:            # (P, L) bool
     "The columns of the parts that are there, on x's device. Raises `AugmentationError`."
-    if len(subset(rows)) != x.shape[2]: raise AugmentationError(
-        f'x has {x.shape[2]} landmarks, rows names {len(subset(rows))}: pass the rows of this x')
-    found = part_columns(rows, parts)
+    found = part_columns(check_rows(x, rows), parts)
     if len(found) < at_least: raise AugmentationError(
         f'of the parts {parts!r} only {[name for name, _ in found]} are among the {x.shape[2]} '
         f'rows: expected at least {at_least}')
