@@ -12,6 +12,7 @@ from functools import wraps
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from .config import suggest
 from .contents import FIGURES, ExploreError
@@ -198,7 +199,7 @@ def _heat(ax, counts):
     ax.patch.set(hatch='/////', facecolor='w', edgecolor=BRIGHT, lw=0)
     image = ax.imshow(np.ma.masked_equal(counts, 0), cmap='cividis', aspect='auto', vmin=0,
                       interpolation='nearest')
-    ax.figure.colorbar(image, label='clips', pad=.01)
+    ax.figure.colorbar(image, label='clips', pad=.01, ticks=MaxNLocator(integer=True))
 
 # %% ../nbs/14_coverage.ipynb #62564d5c
 @in_style

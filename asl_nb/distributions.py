@@ -245,7 +245,15 @@ def _in_picture(mean):
     relative = np.abs(frame[SHOULDERS].mean(0)).max() < 1e-6
     return frame*.4 + [.5, .6] if relative else frame
 
-# %% ../nbs/14_distributions.ipynb #1af03bb8
+# %% ../nbs/14_distributions.ipynb #f8d36f9e
+def _two_lines(name, most=16):
+    "A name in two lines of about the same length, if it is long and has an underscore."
+    cuts = [i for i, c in enumerate(name) if c == '_']
+    if len(name) <= most or not cuts: return name
+    cut = min(cuts, key=lambda i: abs(i - len(name)/2))
+    return f'{name[:cut]}\n{name[cut:]}'
+
+# %% ../nbs/14_distributions.ipynb #f439acab
 @in_style
 def plot_avg_positions(
     positions:list, # from `calculate_avg_landmark_positions`
@@ -261,5 +269,5 @@ def plot_avg_positions(
     axs = plt.subplots(1, len(names), figsize=size, squeeze=False, layout='constrained')[1][0]
     for ax, name in zip(axs, names):
         Skeleton(ax, size=1).show(_in_picture(positions[signs[name]]))
-        ax.set_title(str(name).replace('_', '\n', 1), fontsize=6)
+        ax.set_title(_two_lines(str(name)), fontsize=6)
     return list(axs)

@@ -27,7 +27,9 @@ DRAWN = np.unique(np.concatenate([EDGES['face'].ravel(), *_HANDS, np.arange(489,
 NAMES = {'face': 'face', 'left_hand': 'left hand', 'pose': 'body', 'right_hand': 'right hand'}
 STYLE = {'font.size': 9, 'axes.titlesize': 9, 'axes.labelsize': 9, 'figure.titlesize': 10,
          'xtick.labelsize': 8, 'ytick.labelsize': 8, 'legend.fontsize': 8, 'figure.dpi': 90,
-         'axes.spines.top': False, 'axes.spines.right': False, 'legend.frameon': False}
+         'axes.spines.top': False, 'axes.spines.right': False, 'legend.frameon': False,
+         'axes.prop_cycle': plt.cycler(color=['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00',
+                                              '#56B4E9', '#000000'])}    # Okabe and Ito
 
 # %% ../nbs/13_person.ipynb #508e82c3
 class Skeleton:
