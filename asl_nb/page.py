@@ -167,8 +167,10 @@ def check_page_name(
 # %% ../nbs/19_page.ipynb #86069eb7
 def write_page(
     path, # the .html file to write
-    page:str # from `page_html`
+    page # from `page_html`; or a function that makes it, after it is known that one can write there
 ) -> Path: # the file
     "Write a page, whole or not at all. Raises `PageError`, `WriteError`."
-    with atomic_path(check_page_name(path)) as new: new.write_text(page, encoding='utf-8')
+    with atomic_path(check_page_name(path)) as new:
+        new.touch()
+        new.write_text(page() if callable(page) else page, encoding='utf-8')
     return Path(path)

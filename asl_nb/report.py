@@ -11,14 +11,15 @@ __all__ = ['SECTIONS', 'counts_blocks', 'coverage_blocks', 'length_blocks', 'han
 from pathlib import Path
 
 from . import __version__
-from .config import AslNbError, Config, PathConfig, atomic_path, project_root
+from .config import AslNbError, Config, PathConfig, project_root
 from .explore import (
     count_clips, coverage, hand_stats, length_stats, missing_stats, plot_counts, plot_coverage,
     plot_hands, plot_lengths, plot_missing, plot_shoulder_width)
-from .page import (
-    Section, check_page_name, download_html, figure_html, page_html, paragraph, table_html, words)
+from asl_nb.page import (
+    Section, check_page_name, download_html, figure_html, page_html, paragraph, table_html, words,
+    write_page)
 from .quality import (
-    open_clips, plot_separation, sample_rows, similar_signs, suspects_list)
+    open_clips, plot_separation, sample_rows, suspects_list)
 from .quantities import Look, compared, count_of, first_few, in_all, in_short
 from .recordings import Corpus
 
@@ -101,17 +102,24 @@ def or_why(make, look) -> list:
     try: return make(look)
     except AslNbError as e: return [paragraph(f'Left out here: {e}.')]
 
+def _about_lone(lone, n):
+    "What signs with a single clip are worth in this section."
+    where = 'are in the matrix only' if len(lone) < n - 1 else 'may say little of these pairs'
+    return (f'With one clip: {count_of(len(lone), "sign")} ({first_few(lone)}). They have no spread '
+            f'of their own, that of the others is borrowed, so they {where}; and nobody '
+            'else\'s clip can name them: below they count as wrong.')
+
 def floor_blocks(look):
     return [table_html(look.of('floors'), 'Named right without any training, signers left out',
                        'method', **{c: '.1%' for c in look.of('floors')})]
 
 def alike_blocks(look):
     "Signs that look alike."
-    d = look.of('separation')
-    pairs, n = similar_signs(d, 15), len(d)
-    alt = (f'Matrix of {n} signs, dark where two look alike. The most alike: '
+    d, pairs, lone = look.of('separation'), look.of('pairs'), look.of('lone')
+    alt = (f'Matrix of {len(d)} signs, dark where two look alike. The most alike: '
            + ', '.join(f'{a} and {b}' for a, b, _ in pairs.head(3).to_numpy()) + '.')
     return [table_html(pairs.set_index('sign'), 'The most similar pairs of signs', 'sign'),
+            *[paragraph(_about_lone(lone, len(d)))]*bool(lone),
             figure_html(plot_separation(d), alt, 'Separation of each pair.'),
             *or_why(floor_blocks, look)]
 
@@ -226,7 +234,4 @@ def data_report(
     look = Look(open_clips(data), sample, recordings, seed, config)
     out = check_page_name(report_path(look.data, config) if out is None else out)
     sample_rows(len(look.data), sample)
-    with atomic_path(out) as new:
-        new.touch()    # that one can write there is found out before hours of work
-        new.write_text(report_page(look), encoding='utf-8')
-    return out
+    return write_page(out, lambda: report_page(look))
