@@ -139,7 +139,14 @@ def _rename(new, out, folder):
         os.replace(out, folder/'old')
     os.replace(new, out)
     _sync(out.parent)
-    shutil.rmtree(folder, ignore_errors=True)
+    _clear(folder)
+
+def _clear(folder):
+    "Remove what is ours of a folder in which a pack was made, and the folder if nothing else is."
+    for name in ('old', 'pack'): shutil.rmtree(folder/name, ignore_errors=True)
+    with suppress(OSError):
+        for name in ('journal.jsonl', 'lock'): (folder/name).unlink(missing_ok=True)
+        folder.rmdir()
 
 def _sync(folder):
     "See to it that the names in a folder are on disk too."
@@ -365,7 +372,7 @@ def _finished(writer, corpus, strict):
         raise PackError(f'{len(changed):,} files have changed since {out} was packed '
                         f'({changed[0]}, ...): pack again with overwrite=True')
     if strict and len(bad): raise PackError(f'{out} was packed, but {_unread(bad, len(corpus))}')
-    if not (writer.folder/'pack').exists(): shutil.rmtree(writer.folder, ignore_errors=True)
+    if not (writer.folder/'pack').exists(): _clear(writer.folder)
     return pack
 
 # %% ../nbs/16_pack.ipynb #7118c1c5
