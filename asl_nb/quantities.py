@@ -157,10 +157,11 @@ def _short_signs(look):
 # %% ../nbs/19_quantities.ipynb #a33c19cd
 def _short_unreadable(look): return f'{count_of(len(look.of("unreadable")), "clip")} cannot be read.'
 def _short_floors(look):
-    f = look.of('floors').loc['nearest clip']
+    f, lone = look.of('floors').loc['nearest clip'], len(look.of('lone'))
     return (f'Without any training {f.accuracy:.0%} of the clips of unseen signers are named right, '
             f'and {f["worst signer"]:.0%} of those of the signer for whom it works worst: a model '
-            'has to do better on both counts.')
+            'has to do better on both counts.'
+            + f' ({count_of(lone, "clip")} of a sign that has no other cannot be named.)'*(lone > 0))
 def _short_suspects(look): return f'{count_of(len(look.of("suspects")), "label")} doubtful.'
 def _short_marks(look):
     return f'The seed\'s filters would drop {look.of("marks").share["all"]:.0%} of the clips.'

@@ -40,16 +40,15 @@ def counts_blocks(look):
                                        f'({first_few(none)}).')]
     if len(thin): blocks += [paragraph(f'Fewer than 5 clips: {count_of(len(thin), "sign")} '
                                        f'({first_few(thin)}).')]
-    for by, counts in ('sign', by_sign), ('signer', by_signer):
+    for by, counts in ('sign', by_sign[by_sign > 0]), ('signer', by_signer):
         blocks.append(figure_html(
-            plot_counts(t, by, signs=signs if by == 'sign' else None)[0],
-            f'Bars: clips of each {by}, {_ends(counts, "clips")}.', f'Clips of each {by}.'))
+            plot_counts(t, by)[0], f'Bars: clips of each {by}, {_ends(counts, "clips")}.', f'Clips of each {by}.'))
     return blocks
 
 # %% ../nbs/19_report.ipynb #d75f2955
 def coverage_blocks(look):
     "Who signs what."
-    c = coverage(look.of('table'), look.data.signs)
+    c = coverage(look.of('table'))    # of the signs that occur; the others are named above
     people = (c > 0).sum()
     rare = people[people.between(1, 2)]
     blocks = [paragraph(f'{(c == 0).mean(axis=None):.1%} of the {c.size:,} pairs of a signer and a sign '
@@ -58,7 +57,7 @@ def coverage_blocks(look):
                                        f'({first_few(rare.index)}).')]
     alt = (f'Heat map of {len(c)} signers and {c.shape[1]} signs: clips of each pair, from '
            f'{c.min(axis=None)} to {c.max(axis=None)}, {(c == 0).mean(axis=None):.1%} of the pairs empty.')
-    return blocks + [figure_html(plot_coverage(look.of('table'), look.data.signs), alt,
+    return blocks + [figure_html(plot_coverage(look.of('table')), alt,
                                  'Clips of each signer (rows) and sign (columns).')]
 
 # %% ../nbs/19_report.ipynb #2fda65b4
