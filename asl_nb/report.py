@@ -42,7 +42,8 @@ def counts_blocks(look):
                                        f'({first_few(thin)}).')]
     for by, counts in ('sign', by_sign[by_sign > 0]), ('signer', by_signer):
         blocks.append(figure_html(
-            plot_counts(t, by)[0], f'Bars: clips of each {by}, {_ends(counts, "clips")}.', f'Clips of each {by}.'))
+            plot_counts(t, by)[0], f'Bars: clips of each {by}, {_ends(counts, "clips")}.',
+            f'Clips of each {by}.'))
     return blocks
 
 # %% ../nbs/19_report.ipynb #d75f2955
