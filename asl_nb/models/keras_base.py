@@ -66,7 +66,7 @@ def compile(self: BaseModel,
 ) -> None:
     "As Keras's, with the loss and the score of a classifier by default."
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    kwargs.setdefault('steps_per_execution', 1)
+    kwargs.setdefault('jit_compile', False)   # XLA compiles anew for every number of frames
     keras.Model.compile(self, optimizer, loss, metrics=metrics or ['accuracy'], **kwargs)
 
 # %% ../../nbs/39_models.keras_base.ipynb #fcd89bb0
