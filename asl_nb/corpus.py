@@ -188,6 +188,7 @@ def write_corpus(
         if not isinstance(signs, dict): signs = {s: i for i, s in enumerate(signs)}
         Corpus(new, table, signs).save()
         save_quarantine(quarantine, new)
+        fresh_corpus(root, overwrite, made_of)      # it may take hours: nobody was faster
     return Corpus(root, table, signs)
 
 # %% ../nbs/11_corpus.ipynb #054a31d6

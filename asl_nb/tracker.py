@@ -173,6 +173,8 @@ def video_to_parquet(
     **kw,  # further arguments of `video_to_recording`
 ) -> Path:
     "A video's landmarks as a file; nothing is written when there is nothing to write."
+    if os.path.realpath(out) == os.path.realpath(path):
+        raise VideoError(f'{out} is the video itself: choose another name for its landmarks')
     return write_recording(video_to_recording(path, **kw), out)
 
 # %% ../nbs/60_tracker.ipynb #628b42be
