@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention import MultiHeadSelfAttention
-from .causal import DepthwiseConv
+from .causal import DepthwiseConv, Linear
 from .leaf import BranchOutput
 from .model import Branch, check_share, check_whole, masked_mean
 
@@ -41,10 +41,12 @@ def forward(self: MaskedBatchNorm,
     if not self.training:
         k = self.weight * torch.rsqrt(self.running_var + self.eps)
         return torch.addcmul(self.bias - self.running_mean * k, x, k)
-    y, mean, rstd = torch.native_batch_norm(x[mask], self.weight, self.bias, None, None,
-                                            True, 0., self.eps)
+    full = bool(mask.all())                      # then there is nothing to leave out
+    y, mean, rstd = torch.native_batch_norm(x.flatten(0, 1) if full else x[mask], self.weight,
+                                            self.bias, None, None, True, 0., self.eps)
     self.update(mean, (rstd.pow(-2) - self.eps).clamp(min=0))
-    return torch.zeros_like(x).index_put((mask,), y.to(x.dtype))
+    y = y.to(x.dtype)
+    return y.view_as(x) if full else torch.zeros_like(x).index_put((mask,), y)
 
 # %% ../../nbs/35_models.convformer.ipynb #a2090ff6
 @patch
@@ -70,8 +72,8 @@ class ChannelGate(nn.Module):
         mask: Tensor,  # (B, T) bool
     ) -> Tensor:  # (B, T, C)
         "x times its clip's volumes."
-        volume = self.conv(masked_mean(x, mask)[:, None]).sigmoid()      # (B, 1, C)
-        return x * volume.to(x.dtype)
+        share = (mask / mask.sum(1, keepdim=True).clamp(min=1))[:, None].to(x.dtype)
+        return x * self.conv(share @ x).sigmoid().to(x.dtype)            # the mean: (B, 1, C)
 
 # %% ../../nbs/35_models.convformer.ipynb #2f2a6f24
 class DropPath(nn.Module):
@@ -84,7 +86,7 @@ class DropPath(nn.Module):
         "0 for a share p of the clips, 1/(1 − p) times the others; in evaluation unchanged."
         if not self.training or not self.p: return x
         keep = torch.empty(len(x), 1, 1, device=x.device, dtype=x.dtype).bernoulli_(1 - self.p)
-        return x * keep / (1 - self.p)
+        return x * (keep / (1 - self.p))
 
 # %% ../../nbs/35_models.convformer.ipynb #96f7ccb1
 def glorot(module: nn.Linear) -> nn.Linear:
@@ -104,7 +106,7 @@ class ConvBlock(nn.Module):
     ):
         super().__init__()
         wide = dim * expand
-        self.widen, self.narrow = glorot(nn.Linear(dim, wide)), glorot(nn.Linear(wide, dim))
+        self.widen, self.narrow = glorot(Linear(dim, wide)), glorot(Linear(wide, dim))
         self.conv, self.norm = DepthwiseConv(wide, kernel_size), MaskedBatchNorm(wide)
         self.gate, self.drop_path = ChannelGate(), DropPath(drop_path)
 
@@ -127,13 +129,14 @@ class AttentionBlock(nn.Module):
         self.norm1, self.norm2 = MaskedBatchNorm(dim), MaskedBatchNorm(dim)
         self.attention = MultiHeadSelfAttention(dim, num_heads, dropout, layer_norm=False,
                                                 causal=False, bias=False, scale=dim**-.5)
-        self.widen = glorot(nn.Linear(dim, dim * expand, bias=False))
-        self.narrow = glorot(nn.Linear(dim * expand, dim, bias=False))
+        self.widen = glorot(Linear(dim, dim * expand, bias=False))
+        self.narrow = glorot(Linear(dim * expand, dim, bias=False))
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # (B, T, D)
         "x, and what the other moments of the clip say about it."
-        x = x + self.drop_path(self.attention(self.norm1(x, mask), mask))
+        real = None if self.training and mask.all() else mask      # without a mask it is quicker
+        x = x + self.drop_path(self.attention(self.norm1(x, mask), real))
         return x + self.drop_path(self.narrow(F.silu(self.widen(self.norm2(x, mask)))))
 
 # %% ../../nbs/35_models.convformer.ipynb #cbb9698c
@@ -176,12 +179,12 @@ class ConvFormerBranch(Branch):
         check_whole(0, dropout_start=dropout_start)
         check_share(drop_path=drop_path, attn_dropout=attn_dropout, dropout=dropout)
         super().__init__(in_dim, dim * expand)
-        self.stem, self.norm = glorot(nn.Linear(in_dim, dim, bias=False)), MaskedBatchNorm(dim)
+        self.stem, self.norm = glorot(Linear(in_dim, dim, bias=False)), MaskedBatchNorm(dim)
         self.blocks = nn.ModuleList()
         for _ in range(stages): self.blocks += [
             *(ConvBlock(dim, kernel_size, expand, drop_path) for _ in range(conv_blocks)),
             AttentionBlock(dim, num_heads, expand, attn_dropout, drop_path)]
-        self.top = glorot(nn.Linear(dim, self.out_dim))
+        self.top = glorot(Linear(dim, self.out_dim))
         self.dropout = LateDropout(dropout, dropout_start)
 
 # %% ../../nbs/35_models.convformer.ipynb #9b54c1b5
