@@ -1,0 +1,201 @@
+"""ConvFormer on one thread beside its Keras twin and beside its own matrix products; every model's time for a clip.
+
+All sides in turn in one run, round after round; the figures are processor time (of all threads of this process), since the machine may be busy,
+and ratios are medians over the rounds. The Keras side is the twin of the very same weights, compiled (a graph, and with XLA where that works:
+the faster of the two counts). Without the extra `keras` those rows are left out, and said.
+"""
+import os, statistics, sys, tempfile, time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault('ASL_NB_QUIET', '1')
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+import torch
+from torch.nn.functional import cross_entropy, linear
+
+from asl_nb.models.base import build_model, registry
+from asl_nb.models.causal import causal_conv, look_ahead, pointwise, window_gradient
+from asl_nb.models.speed import compile_clips, load_clips
+
+SIGNS, FRAMES, B, T = 250, 38, 64, 64      # a clip of asl-signs has 38 frames on average; a step's batch
+
+
+def keras_side():
+    "The function that makes twins, and TensorFlow on one thread; (None, None) without the extra."
+    try:
+        import tensorflow as tf
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError: pass              # in use already; processor time counts every thread
+        from asl_nb.models.keras_twins import twin
+    except ImportError: return None, None
+    return twin, tf
+
+
+def in_turn(calls, rounds, each=1):
+    "Seconds of processor time of each call, by name: a list, an entry for each round; the first rounds warm up."
+    times = {k: [] for k in calls}
+    for k in range(rounds + 2):
+        for name, call in calls.items():
+            start = time.process_time()
+            for _ in range(each): call()
+            if k > 1: times[name].append((time.process_time() - start) / each)
+    return times
+
+
+def quick(times): return min(times) * 1000                       # milliseconds
+def ratio(a, b): return statistics.median(x / y for x, y in zip(a, b))
+
+
+def compiled_twin(tf, ours, *like, kinds=('graph', 'XLA')):
+    "Calls of a twin's graph for inputs of one shape: plain, and through XLA where that works."
+    spec = [tf.TensorSpec(v.shape, v.dtype) for v in like]
+    calls = {}
+    for name in kinds:
+        f = tf.function(lambda *args: ours(args, training=False), input_signature=spec, jit_compile=name == 'XLA')
+        try: f(*like)
+        except Exception as e: print(f'   Keras, {name}: {str(e).splitlines()[0][:120]}')
+        else: calls[name] = lambda f=f: f(*like).numpy()
+    return calls
+
+
+def a_clip(model, twin, tf, rounds=20):
+    "A clip of 38 frames, landmarks to logits: PyTorch as it is, PyTorch compiled ahead, Keras compiled."
+    x, mask = torch.rand(1, FRAMES, len(model.rows), 2), torch.ones(1, FRAMES).bool()
+    x[:, ::3, model.frontend.left] = torch.nan
+    with tempfile.TemporaryDirectory() as d, torch.inference_mode():
+        program = load_clips(compile_clips(model, Path(d)/'clip.pt2', FRAMES))
+        want = model(x, mask)
+        assert (program(x, mask) - want).abs().max() < 1e-4 * want.abs().max()
+        calls = {'PyTorch': lambda: model(x, mask), 'PyTorch, compiled': lambda: program(x, mask)}
+        if twin:
+            graphs = compiled_twin(tf, twin(model), tf.constant(x.numpy()), tf.constant(mask.numpy()))
+            for name, call in graphs.items():
+                assert abs(call() - want.numpy()).max() < 1e-4 * want.abs().max().item(), name
+            calls |= {f'Keras, {k}': f for k, f in graphs.items()}
+        return in_turn(calls, rounds, each=5)
+
+
+def products(model, n=B * T):
+    "The matrix products and convolutions of a training step, and nothing else: a list of calls, and their operations."
+    D, wide, features = 192, 384, model.branch.in_dim
+    calls, flop, keep = [], 0, torch.randn
+    maps = [(features, D)] + [(D, wide), (wide, D)] * 8 + [(D, wide)]        # stem, blocks, top: by the operator that the model uses
+    for k, (i, o) in enumerate(maps):
+        x, w, g = keep(B, T, i), keep(o, i), keep(B, T, o)
+        calls += [lambda x=x, w=w: pointwise(x, w), lambda g=g, x=x: g.flatten(0, 1).t() @ x.flatten(0, 1)]
+        if k: calls.append(lambda g=g, w=w: pointwise(g, w.t()))   # nobody asks for the gradient of the features
+        flop += 2 * n * i * o * (3 if k else 2)
+    for i, o in [(D, 3 * D), (D, D)] * 2:                           # in and out of the attentions
+        x, w, g = keep(n, i), keep(o, i), keep(n, o)
+        calls += [lambda x=x, w=w: linear(x, w), lambda g=g, x=x: g.t() @ x, lambda g=g, w=w: g @ w]
+        flop += 2 * n * i * o * 3
+    for _ in range(2):                                          # attention: two products there, four back
+        q, a = keep(B, 4, T, 48), keep(B, 4, T, T)
+        calls += [lambda q=q: q @ q.transpose(-1, -2)] * 2 + [lambda a=a, q=q: a @ q] * 4
+        flop += 6 * 2 * B * 4 * T * T * 48
+    for _ in range(6):
+        x, w = keep(B, T, wide), keep(wide, 17)
+        calls += [lambda x=x, w=w: causal_conv(x, w), lambda x=x, w=w: look_ahead(x, w), lambda x=x, w=w: window_gradient(x, x, 17)]
+        flop += 3 * 2 * n * wide * 17
+    return calls, flop
+
+
+def a_step(model, twin, tf, rounds=6):
+    "Forward, loss, backward and Adam on 64 clips of 64 frames of features, beside Keras's and beside the bound."
+    x, mask, y = torch.randn(B, T, model.branch.in_dim), torch.ones(B, T).bool(), torch.randint(SIGNS, (B,))
+    leaf, opt = model.leaves['sign'], torch.optim.Adam(model.parameters(), fused=True)
+    calls, flop = products(model)
+
+    def step():
+        opt.zero_grad()
+        cross_entropy(leaf(model.train().branch(x, mask)).logits, y).backward()
+        opt.step()
+
+    def bound():
+        for call in calls: call()
+    sides = {'PyTorch': step, 'bound': bound}
+    if twin:
+        ours, (kx, km, ky) = twin(model), (tf.constant(v.numpy()) for v in (x, mask, y))
+
+        @tf.function
+        def keras_step(x, mask, y):
+            with tf.GradientTape() as tape:
+                loss = ours.compute_loss(y=y, y_pred=ours.from_features((x, mask), training=True))
+            ours.optimizer.apply_gradients(zip(tape.gradient(loss, ours.trainable_variables), ours.trainable_variables))
+            return loss
+        sides['Keras'] = lambda: keras_step(kx, km, ky).numpy()
+    return in_turn(sides, rounds), flop
+
+
+def every_model(twin, tf):
+    "Milliseconds a clip of each model of the registry, alone in its batch, and of its twin."
+    found = {}
+    for name in sorted(registry()):
+        try: model = build_model(name, SIGNS).eval()
+        except ImportError as e:
+            found[name] = str(e)
+            continue
+        x, mask = torch.rand(1, FRAMES, len(model.rows), 2), torch.ones(1, FRAMES).bool()
+        calls = {'PyTorch': lambda: model(x, mask)}
+        try: calls |= compiled_twin(tf, twin(model), tf.constant(x.numpy()), tf.constant(mask.numpy()), kinds=['graph']) if twin else {}
+        except Exception as e: print(f'   {name}: {str(e).splitlines()[0][:120]}')
+        with torch.inference_mode(): times = in_turn(calls, 9)
+        found[name] = sum(p.numel() for p in model.parameters()), model.frontend.name, times
+    return found
+
+
+def speed_rows(clip, step, flop):
+    "What the issue asks of ConvFormer."
+    rows, mine, theirs = [], clip['PyTorch, compiled'], {k: v for k, v in clip.items() if k.startswith('Keras')}
+    if theirs:
+        best = min(theirs, key=lambda k: statistics.median(theirs[k]))
+        r = ratio(mine, theirs[best])
+        rows.append(dict(name='ConvFormer, a clip of 38 frames: PyTorch compiled ahead beside the Keras twin compiled', value=round(r, 2),
+                         unit='of its time', target='≤ 1', met=r <= 1,
+                         note=', '.join(f'{k} {quick(v):.2f} ms' for k, v in clip.items()) + '; landmarks to logits, one thread, equal logits'))
+        r = ratio(step['PyTorch'], step['Keras'])
+        rows.append(dict(name='ConvFormer, a training step of 64 clips × 64 frames beside the Keras twin\'s', value=round(r, 2), unit='of its time',
+                         target='≤ 1', met=r <= 1, note=f'forward, loss, backward, Adam from features: {quick(step["PyTorch"]):.0f} and '
+                         f'{quick(step["Keras"]):.0f} ms, one thread'))
+    r = ratio(step['PyTorch'], step['bound'])
+    rows.append(dict(name='the same step beside its matrix products and depth-wise convolutions alone', value=round(r, 2), unit='of their time',
+                     target='≤ 1.3', met=r <= 1.3, note=f'{flop/1e9:.1f} billion operations in {quick(step["bound"]):.0f} ms, the step '
+                     f'{quick(step["PyTorch"]):.0f} ms' + ('' if theirs else '; the extra keras is not installed, so nothing beside Keras')))
+    return rows
+
+
+def model_rows(found):
+    "A row for each model of the registry."
+    rows = []
+    for name, what in found.items():
+        if isinstance(what, str):
+            rows.append(dict(name=f'{name}, a clip', value='–', note=what))
+            continue
+        n, frontend, times = what
+        beside = [k for k in times if k != 'PyTorch']
+        note = f'{n:,} parameters, {frontend}' + ''.join(f'; Keras twin, {k}: {quick(times[k]):.2f} ms' for k in beside)
+        if not beside: note += '; no Keras twin'
+        rows.append(dict(name=f'{name}, a clip of 38 frames', value=quick(times['PyTorch']), unit='ms', note=note))
+    return rows
+
+
+def run(real=None):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    twin, tf = keras_side()
+    try:
+        clip = a_clip(build_model('ConvFormer', SIGNS).eval(), twin, tf)
+        print('   clip', {k: round(quick(v), 2) for k, v in clip.items()}, flush=True)
+        step, flop = a_step(build_model('ConvFormer', SIGNS), twin, tf)
+        print('   step', {k: round(quick(v)) for k, v in step.items()}, flush=True)
+        found = every_model(twin, tf)
+    finally: torch.set_num_threads(threads)
+    return speed_rows(clip, step, flop) + model_rows(found)
+
+
+if __name__ == '__main__':
+    for row in run(): print(row)
