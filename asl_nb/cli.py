@@ -45,7 +45,7 @@ def asl_simulate(
                  str, choices=['clean', 'ragged']) = 'clean',
     seed: int = 0,  # the same seed gives the same bytes
     workers: int = None,  # processes; default: one a core
-    overwrite: bool = False,  # replace a folder that is there, at the very end
+    overwrite: bool = False,  # replace a corpus that is there, at the very end
 ):
     """Simulate a corpus: invented movements, named by their phonology, not American Sign Language.
 
@@ -205,7 +205,7 @@ def asl_import(
     signers: Path = None,  # pose, videos: a CSV that says who signs
     workers: int = None,  # videos: processes
     strict: bool = False,  # fail when one cannot be read, instead of listing it
-    overwrite: bool = False,  # replace what is at CORPUS
+    overwrite: bool = False,  # replace a corpus that is there, at the very end
 ):
     """Bring recordings made elsewhere: keypoint arrays, .pose files, MP_Data folders, films.
 
