@@ -13,6 +13,7 @@ HEAVY = {'torch', 'mediapipe', 'cv2', 'tensorflow', 'ray', 'mlflow'}
 FIRST_WITH_TORCH, FIRST_WITH_MORE = 15, 39
 LIGHT = ['numpy', 'pandas', 'pyarrow.parquet', 'pyarrow.csv', 'yaml', 'tqdm', 'fastcore.basics', 'matplotlib.pyplot', 'scipy.stats', 'sklearn.cluster']
 WITH_TORCH = [*LIGHT, 'torch', 'torchmetrics', 'pytorch_lightning']             # what many modules import; not our own
+WITH_KERAS = [*WITH_TORCH, 'tensorflow', 'keras']                               # and what the Keras twins import
 
 FORKS = '''if True:
     import importlib, json, os, sys, traceback
@@ -56,7 +57,9 @@ def modules():
 def found():
     "What every module brings along."
     light = [m for n, m in modules() if n < FIRST_WITH_TORCH]
-    return loaded(*light, before=LIGHT) | loaded(*(m for _, m in modules() if m not in light), before=WITH_TORCH)
+    twins = [m for _, m in modules() if m.startswith('asl_nb.models.keras_') and m != 'asl_nb.models.keras_data']
+    others = [m for _, m in modules() if m not in {*light, *twins}]
+    return loaded(*light, before=LIGHT) | loaded(*others, before=WITH_TORCH) | loaded(*twins, before=WITH_KERAS)
 
 
 def test_the_package_itself_imports_nothing_heavy():
