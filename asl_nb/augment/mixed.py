@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .draws import AugmentationError, Draws, check_number
-from .time import frames_at
+from .frames import frames_at
 from ..preprocess import blank
 
 # %% ../../nbs/18_augment.mixed.ipynb #32ec69d4
