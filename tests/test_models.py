@@ -11,7 +11,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from asl_nb.basics import AslNbError, MissingExtra
 from asl_nb.config import list_configs, load_config
-from asl_nb.models.base import CHECKS, build_model, list_models, registry
+from asl_nb.models.base import CHECKS, ContractError, build_model, list_models, registry
+from asl_nb.models.transformer import TransformerBranch
 from asl_nb.recordings import Recording
 
 MODELS = sorted(list_configs())
@@ -46,6 +47,27 @@ def checked():
     "Every word in a cell that calls check_model."
     calls = (t for t in cells() for n in ast.walk(t) if isinstance(n, ast.Call) and getattr(n.func, 'id', '') == 'check_model')
     return set().union(*map(words, calls))
+
+
+SMALLER = {name: dict(n_models=1) for name in ('HybridEnsembleModel', 'TransformerEnsemble', 'YetAnotherEnsemble')} | {
+    'CVTransferLearningModel': dict(backbone='resnet18', height=64, width=32)}
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_padding_changes_nothing_even_where_the_frontend_makes_none(name):
+    "Eleven of twelve models see clips of 32 frames, all real: their branches are asked by themselves."
+    try: model = build_model(name, 5, **SMALLER.get(name, {}))
+    except MissingExtra as e: pytest.skip(str(e))
+    CHECKS['padding'](model, rel=1e-4 if name == 'CVTransferLearningModel' else 1e-5)
+
+
+def test_a_transformer_that_forgets_its_mask_is_found():
+    model, real = build_model('TransformerPredictor', 5), torch.ones
+    def forward(x, mask):
+        h = TransformerBranch.forward(model.branch, x, real(mask.shape, dtype=torch.bool))
+        return h._replace(mask=mask, pooled=h.features.mean(1))
+    model.branch.forward = forward
+    with pytest.raises(ContractError, match='padded into a batch, a clip changes what TransformerBranch makes'): CHECKS['padding'](model)
 
 
 def test_every_model_is_in_the_registry(): assert MODELS == sorted(registry())

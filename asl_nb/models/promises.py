@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..config import AslNbError
 from ..landmarks import subset
-from .model import SignModel
+from .model import Branch, SignModel, masked_mean
 
 # %% ../../nbs/30_models.promises.ipynb #8ea2c2f5
 class ContractError(AslNbError, AssertionError):
@@ -67,7 +67,7 @@ def _in_use(model: SignModel, x: Tensor, mask: Tensor) -> Tensor:
     "The logits of all leaves side by side, in evaluation mode and without gradients."
     return _all(model.eval()(x, mask))
 
-def _without_dropout(model: SignModel) -> SignModel:
+def _without_dropout(model: nn.Module) -> nn.Module:
     "A copy in training mode, of which only layers with running statistics take notice."
     model = deepcopy(model).train()
     for m in model.modules():
@@ -92,26 +92,46 @@ def check_shapes(model: SignModel, rel: float = 1e-5) -> str:
     return f'D = {D}'
 
 # %% ../../nbs/30_models.promises.ipynb #052172b0
-@torch.no_grad()
-def check_padding(model: SignModel, rel: float = 1e-5) -> str:
-    "A clip's logits are the same alone, in a batch, and with more padding; in training too."
-    x, mask, _ = example_clips()
-    together, n = _all(model.eval()(x, mask)), mask.sum(1).tolist()
-    alone = [_all(model(x[i:i + 1, :n[i]], mask[i:i + 1, :n[i]])) for i in range(8)]
-    d = _distance(torch.cat(alone), together)
-    _insist(d <= rel,
-            f'padded into a batch, a clip changes its logits by {d:.0e}, over {rel:.0e}')
-    return f'largest change {max(d, _padding_in_training(model, x, mask, rel)):.0e}'
+def _ragged_features(branch: Branch) -> tuple[Tensor, Tensor]:
+    "Random features (8, T, F) of clips of different lengths, junk in the padding; and their mask."
+    mask = example_clips()[1]
+    x = torch.randn(*mask.shape, branch.in_dim, generator=torch.Generator().manual_seed(0))
+    return x.masked_fill(~mask[..., None], 9.), mask
 
-def _padding_in_training(model: SignModel, x, mask, rel: float) -> float:
-    "How much seven frames of padding change training logits and running statistics."
+def _said(net: SignModel | Branch, x, mask) -> Tensor:
+    "A row for each clip: the logits of a model; of a branch what it pooled, and its mean frame."
+    out = net(x, mask)
+    if not isinstance(net, Branch): return _all(out)
+    return torch.cat([out.pooled, masked_mean(out.features, out.mask)], -1)
+
+# %% ../../nbs/30_models.promises.ipynb #95a846c3
+def _padding_in_use(net: SignModel | Branch, x, mask, rel: float) -> float:
+    "How much a clip changes what is said of it when it is padded into a batch."
+    together, n = _said(net.eval(), x, mask), mask.sum(1).tolist()
+    alone = [_said(net, x[i:i + 1, :n[i]], mask[i:i + 1, :n[i]]) for i in range(len(x))]
+    d, what = _distance(torch.cat(alone), together), type(net).__name__
+    what = f'what {what} makes of it' if isinstance(net, Branch) else 'its logits'
+    _insist(d <= rel, f'padded into a batch, a clip changes {what} by {d:.0e}, over {rel:.0e}')
+    return d
+
+# %% ../../nbs/30_models.promises.ipynb #6be6781e
+def _padding_in_training(net: SignModel | Branch, x, mask, rel: float) -> float:
+    "How much seven frames of padding change what training says, and running statistics."
     longer = torch.cat([x, 9 * torch.ones_like(x[:, :7])], 1), nn.functional.pad(mask, (0, 7))
-    a, b = _without_dropout(model), _without_dropout(model)
-    d, after = _distance(_all(a(x, mask)), _all(b(*longer))), b.state_dict()
+    a, b = _without_dropout(net), _without_dropout(net)
+    d, after = _distance(_said(a, x, mask), _said(b, *longer)), b.state_dict()
     d = max([d] + [_distance(v, after[k]) for k, v in a.state_dict().items()
                    if v.is_floating_point()])
     _insist(d <= rel, f'in training, padding enters the normalisation: {d:.0e} (limit {rel:.0e})')
     return d
+
+@torch.no_grad()
+def check_padding(model: SignModel, rel: float = 1e-5) -> str:
+    "A clip means the same alone, in a batch, and with more padding; to the branch by itself too."
+    asked = (model, example_clips()[:2]), (model.branch, _ragged_features(model.branch))
+    worst = max(look(net, *clips, rel) for net, clips in asked
+                for look in (_padding_in_use, _padding_in_training))
+    return f'largest change {worst:.0e}'
 
 # %% ../../nbs/30_models.promises.ipynb #b6619597
 def check_unrelated(model: SignModel, rel: float = 1e-5) -> str:
