@@ -52,7 +52,7 @@ def _distance(
     d = float((a - b).detach().abs().max() / a.detach().abs().max().clamp(min=1e-6))
     return d if d == d else float('inf')
 
-# %% ../../nbs/30_models.promises.ipynb #daf62eb5
+# %% ../../nbs/30_models.promises.ipynb #c16b15a1
 def _insist(ok: bool, why: str) -> None:
     "Raise `ContractError` with `why` unless `ok`."
     if not ok: raise ContractError(why)
@@ -104,7 +104,6 @@ def _said(net: SignModel | Branch, x, mask) -> Tensor:
     if not isinstance(net, Branch): return _all(out)
     return torch.cat([out.pooled, masked_mean(out.features, out.mask)], -1)
 
-# %% ../../nbs/30_models.promises.ipynb #95a846c3
 def _padding_in_use(net: SignModel | Branch, x, mask, rel: float) -> float:
     "How much a clip changes what is said of it when it is padded into a batch."
     together, n = _said(net.eval(), x, mask), mask.sum(1).tolist()
@@ -160,7 +159,6 @@ def _gradients(model: SignModel, x, mask, y) -> dict[str, Tensor]:
     _loss(model, x, mask, y).backward()
     return {k: p.grad for k, p in model.named_parameters() if p.grad is not None}
 
-# %% ../../nbs/30_models.promises.ipynb #254da8cf
 def check_missing(model: SignModel, rel: float = 1e-5) -> str:
     "Nothing seen of a clip: finite logits and gradients, and its neighbours keep their logits."
     x, mask, y = example_clips()
@@ -205,7 +203,6 @@ def check_overfits(model: SignModel, rel: float = 1e-5, steps: int = 300) -> str
             if step % 10 == 9 and _knows(fresh, x, mask, y): return f'{step + 1} steps'
     raise ContractError(f'did not learn 8 clips by heart in {steps} steps: loss {loss:.2f}')
 
-# %% ../../nbs/30_models.promises.ipynb #93ca0c02
 @torch.no_grad()
 def _knows(model: SignModel, x, mask, y) -> bool:
     "Whether every leaf names all clips right, as in use."
@@ -224,7 +221,6 @@ def _recurrent_layers_whole() -> ExitStack:
         if whole: stack.enter_context(whole())
     return stack
 
-# %% ../../nbs/30_models.promises.ipynb #20c2ac78
 def export_program(
     model: SignModel,        # in any mode; exported as in use
     max_frames: int = 1000,  # most frames a clip may have
@@ -269,7 +265,7 @@ def check_bf16(model: SignModel, rel: float = 1e-5) -> str:
     _insist(all(g.isfinite().all() for g in grads.values()), 'bf16: gradients not finite')
     return 'finite'
 
-# %% ../../nbs/30_models.promises.ipynb #9628e4b7
+# %% ../../nbs/30_models.promises.ipynb #2d3963d1
 def check_repeats(model: SignModel, rel: float = 1e-5) -> str:
     "In use the same clips give the same logits, bit by bit."
     a, b = (_in_use(model, *example_clips()[:2]) for _ in range(2))
@@ -304,7 +300,6 @@ def _attempt(check: Callable[[], str]) -> tuple[bool, str, Exception | None]:
     except Exception as e:
         return False, f'{type(e).__name__}: {(str(e).splitlines() or ["without a word"])[0]}', e
 
-# %% ../../nbs/30_models.promises.ipynb #4026794f
 def _built(build: Callable[[], SignModel]) -> SignModel:
     "What `build` gives; raises `ContractError` unless it is a model."
     if isinstance(build, nn.Module) or not callable(build): raise ContractError(
