@@ -11,15 +11,15 @@ from inspect import signature
 from torch import optim
 from torch.optim import lr_scheduler
 
+from .choices import OPTIMIZER_NAMES, SCHEDULER_NAMES
 from .config import ConfigError, OptimizerConfig, SchedulerConfig, suggest
 
 # %% ../nbs/40_learning.ipynb #446a2d5a
-def _classes(module, base, without) -> dict[str, type]:
-    "The public classes of `module` that derive from `base`, by name."
-    return {k: v for k, v in vars(module).items() if isinstance(v, type) and issubclass(v, base)
-            and v is not base and k[0] != '_' and k not in without}
+def _classes(module, names) -> dict[str, type]:
+    "Those of the named classes that this PyTorch has."
+    return {k: vars(module)[k] for k in names if k in vars(module)}
 
-OPTIMIZERS = _classes(optim, optim.Optimizer, {'SparseAdam'})
+OPTIMIZERS = _classes(optim, OPTIMIZER_NAMES)
 
 # %% ../nbs/40_learning.ipynb #852ff60a
 def _call(
@@ -55,8 +55,7 @@ def build_optimizer(
     return _call('optimizer', OPTIMIZERS, config.name, parameters, fields, config.params)
 
 # %% ../nbs/40_learning.ipynb #cb185954
-SCHEDULERS = _classes(lr_scheduler, lr_scheduler.LRScheduler,
-                      {'LambdaLR', 'MultiplicativeLR', 'SequentialLR', 'ChainedScheduler'})
+SCHEDULERS = _classes(lr_scheduler, SCHEDULER_NAMES)
 PER_BATCH = 'OneCycleLR', 'CyclicLR'     # schedules that move with every batch, not every epoch
 
 def build_scheduler(

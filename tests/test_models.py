@@ -3,6 +3,7 @@
 What one notebook teaches is tested there. Here the registry is gone through, so that a model that is added is not forgotten.
 """
 import ast, json, sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from asl_nb.basics import AslNbError, MissingExtra
 from asl_nb.config import list_configs, load_config
-from asl_nb.models.base import CHECKS, ContractError, build_model, list_models, registry
+from asl_nb.models.base import CHECKS, ContractError, build_model, get_model_params, list_models, load_model, registry, save_model
+from asl_nb.models.hybrid import MEMBERS
 from asl_nb.models.transformer import TransformerBranch
 from asl_nb.recordings import Recording
 
@@ -135,6 +137,25 @@ def test_what_is_no_batch_for_this_model_is_refused(name):
                             (x[:0], full[:0], 'at least one clip'), (x[:, :0], full[:, :0], 'no frame'), (x, full[:, :9], 'expected bool of shape'),
                             (x, full * float('nan'), 'expected bool')):
         with pytest.raises(AslNbError, match=says): model(bad, mask)
+
+
+@pytest.mark.parametrize('name, members', [('HybridModel', ('lstm', 'transformer')), ('YetAnotherEnsemble', ('yet_another',))])
+def test_settings_hold_the_defaults_of_the_members_of_a_joined_model(name, members):
+    "They go into a model's file: a later version with other defaults has to build the same network."
+    for kind in members:
+        want = {k for k in signature(MEMBERS[kind]).parameters if k != 'in_dim'}
+        assert set(shell(name).config.model[kind]) == set(get_model_params(name)['model'][kind]) == want
+
+
+def test_another_default_does_not_move_a_saved_joined_model(tmp_path, monkeypatch):
+    small = dict(transformer=dict(num_layers=1, dim_feedforward=32), lstm=dict(hidden_dim=8, layer_dim=1))
+    model, x = build_model('HybridModel', 2, **small).eval(), torch.rand(2, 9, 543, 3)
+    save_model(model, tmp_path/'m.safetensors', dict(a=0, b=1))
+    names = [k for k, p in signature(TransformerBranch.__init__).parameters.items() if p.default is not p.empty]
+    others = ['none' if k == 'position' else v for k, v in zip(names, TransformerBranch.__init__.__defaults__)]
+    monkeypatch.setattr(TransformerBranch.__init__, '__defaults__', tuple(others))
+    assert build_model('HybridModel', 2, **small).branch.members[0].position == 'none'
+    assert torch.equal(load_model(tmp_path/'m.safetensors')[0](x), model(x))
 
 
 def test_targets_that_are_no_class_numbers_are_refused():

@@ -41,7 +41,7 @@ def build_member(
 # %% ../../nbs/36_models.hybrid.ipynb #ee13066b
 class JoinedBranch(Branch):
     "Several branches over the same frames; what they say, side by side."
-    family = 'joined'
+    family, groups = 'joined', MEMBERS
     def __init__(self,
         in_dim: int,                        # F, features of a frame
         n_models: int = 1,                  # members of each kind

@@ -61,6 +61,7 @@ def check_choice(
 class Branch(nn.Module):
     "Base of all branches: features and mask in, `BranchOutput` out."
     family: str | None = None   # kind of network in `list_models`; None: its module's name
+    groups: dict[str, type] = {}   # settings that are a mapping: name → the Branch they are for
     def __init__(self,
         in_dim: int,   # F, features of a frame, as the frontend says
         out_dim: int,  # D, width of what this branch gives
