@@ -123,7 +123,8 @@ def _run_config(model: SignModel, config: Config | None) -> Config:
     config = config or model.config
     if config is None: raise ConfigError('this model was built by hand: pass config=Config(name=…)')
     if model.config is None: return config
-    return config.override(name=model.config.name, model=model.config.model)
+    own = getattr(model.branch, 'saved_settings', dict)()
+    return config.override(name=model.config.name, model=model.config.model | own)
 
 # %% ../../nbs/31_models.base.ipynb #a5083079
 def save_model(
