@@ -13,6 +13,8 @@ from . import attention
 from .keras_base import import_keras
 from .keras_layers import (Layout, Twin, assign_weights, layouts, own_layout, turned,
                                         twin_of, twins)
+from .model import check_share
+from .transformer import check_heads
 
 # %% ../../nbs/39_models.keras_layers_attention.ipynb #0b8f6070
 keras, tf = import_keras()
@@ -85,6 +87,8 @@ class TransformerEncoderLayer(Twin):
         dropout: float = .001,        # of shares, inside, and of what each half adds (seed: .001)
         **kwargs,                     # of PyTorch's layer: norm_first, activation, …
     ):
+        if not isinstance(d_model, nn.Module):
+            check_heads(d_model, n_head=n_head), check_share(dropout=dropout)
         like = d_model if isinstance(d_model, nn.Module) else nn.TransformerEncoderLayer(
             d_model, n_head, dim_feedforward, dropout, batch_first=True, **kwargs)
         super().__init__(like)
