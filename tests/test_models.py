@@ -5,6 +5,7 @@ What one notebook teaches is tested there. Here the registry is gone through, so
 import ast, json, sys
 from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from IPython.core.inputtransformer2 import TransformerManager
 from asl_nb.basics import AslNbError, MissingExtra
 from asl_nb.config import list_configs, load_config
 from asl_nb.models.base import CHECKS, ContractError, build_model, get_model_params, list_models, load_model, registry, save_model
+from asl_nb.models.attention import YetAnotherTransformerClassifier
 from asl_nb.models.hybrid import MEMBERS
-from asl_nb.models.transformer import TransformerBranch
+from asl_nb.models.lstm import LSTMClassifier
+from asl_nb.models.transformer import TransformerBranch, TransformerSequenceClassifier
 from asl_nb.recordings import Recording
 
 MODELS = sorted(list_configs())
@@ -156,6 +159,44 @@ def test_another_default_does_not_move_a_saved_joined_model(tmp_path, monkeypatc
     monkeypatch.setattr(TransformerBranch.__init__, '__defaults__', tuple(others))
     assert build_model('HybridModel', 2, **small).branch.members[0].position == 'none'
     assert torch.equal(load_model(tmp_path/'m.safetensors')[0](x), model(x))
+
+
+CLASSIFIERS = [LSTMClassifier, TransformerSequenceClassifier, YetAnotherTransformerClassifier]
+
+
+@pytest.mark.parametrize('cls', CLASSIFIERS)
+def test_a_classifier_without_a_frontend_takes_the_seeds_words_and_explains_the_rest(cls):
+    assert cls(num_classes=7).output_layer.num_classes == cls(output_dim=7).output_layer.num_classes == 7
+    for wrong, says in ((dict(output_dims=7), "did you mean 'output_dim'"), (dict(learning_rate=.1), 'set optimizer.lr'),
+                        (dict(output_dim=7, num_classes=7), 'expected one of the two'), (dict(input_dim=0), 'in_dim = 0')):
+        with pytest.raises(AslNbError, match=says): cls(**wrong)
+
+
+@pytest.mark.parametrize('cls', CLASSIFIERS)
+def test_a_classifier_without_a_frontend_refuses_what_are_no_features(cls):
+    net, x = cls(output_dim=5).eval(), torch.randn(2, 9, 192)
+    for bad, mask, says in ((x[..., :7], None, 'expected a tensor .B, T, 192.'), (x[:, :0], None, 'one frame'), (x[:0], None, 'one clip'),
+                            (x, torch.ones(2, 9), 'expected bool'), (x / 0 * 0, None, 'NaN'), (x[0], None, 'expected a tensor'), ([3], None, 'list')):
+        with pytest.raises(AslNbError, match=says): net(bad, mask)
+    full, dims = torch.ones(2, 9, dtype=torch.bool), {0: torch.export.Dim('B', max=64), 1: torch.export.Dim('T', max=64)}
+    if cls is LSTMClassifier: return                   # PyTorch unrolls it over the frames unless export_program is asked
+    graph = torch.export.export(net, (x, full), dynamic_shapes=dict(x=dims, mask=dims), strict=False).module()
+    assert torch.allclose(graph(x.repeat(2, 2, 1), full.repeat(2, 2)), net(x.repeat(2, 2, 1), full.repeat(2, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize('cls', CLASSIFIERS)
+def test_the_loop_of_training_takes_a_classifier_of_features(cls):
+    "The seed's LightningTransformerSequenceClassifier: the steps of training round a network without a frontend."
+    from asl_nb.lightning import LightningBaseModel
+    torch.manual_seed(0)
+    module = LightningBaseModel(cls(output_dim=5), load_config('TransformerPredictor'), 5)
+    batch = SimpleNamespace(x=torch.randn(8, 9, 192), mask=torch.arange(9) < torch.arange(2, 10)[:, None], y=torch.arange(8) % 5, clip=torch.arange(8))
+    optimizer = torch.optim.Adam(module.parameters(), 1e-3)
+    losses = []
+    for step in range(8):
+        losses.append(module.training_step(batch, step))
+        optimizer.zero_grad(), losses[-1].backward(), optimizer.step()
+    assert losses[-1] < losses[0]
 
 
 def test_targets_that_are_no_class_numbers_are_refused():

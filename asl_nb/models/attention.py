@@ -109,7 +109,7 @@ def forward(self: TransformerBlock, x: Tensor, mask: Tensor | None = None) -> Te
 # %% ../../nbs/34_models.attention.ipynb #cf15d7fe
 class YetAnotherTransformerBranch(Branch):
     "Transformer blocks over the frames, then their mean. With the seed's defaults."
-    family = 'transformer'
+    family, seed_names = 'transformer', dict(n_head='num_heads')
     def __init__(self,
         in_dim: int,                 # F, features of a frame
         d_model: int = 192,          # D; another F is mapped to it (seed: 192)

@@ -17,8 +17,7 @@ from .attention import YetAnotherTransformerBranch
 from .base import build_model
 from .leaf import BranchOutput
 from .lstm import LSTMBranch
-from .model import Branch, SignModel, check_whole
-from .registry import check_settings
+from .model import Branch, SignModel, check_settings, check_whole, our_names
 from .transformer import TransformerBranch
 
 # %% ../../nbs/36_models.hybrid.ipynb #ed39714e
@@ -33,6 +32,7 @@ def build_member(
     "One member. Raises `ConfigError` that names the group of settings."
     if not isinstance(params, Mapping):
         raise ConfigError(f'model.{kind} = {params!r}: expected a mapping of settings')
+    params = our_names(MEMBERS[kind], params, f'model.{kind}')
     check_settings(params, MEMBERS[kind].__init__, ('in_dim',), f'model.{kind}')
     try: return MEMBERS[kind](in_dim, **params)
     except ConfigError as e:

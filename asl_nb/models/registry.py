@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REGISTRY', 'registry', 'full_name', 'register', 'branch_class', 'model_config', 'get_model_params', 'all_settings',
-           'check_settings', 'class_counts', 'build_model']
+           'class_counts', 'build_model']
 
 # %% ../../nbs/30_models.registry.ipynb #40ea0ef9
 from collections.abc import Callable, Mapping
@@ -19,7 +19,8 @@ from ..choices import OPTIMIZER_NAMES, SCHEDULER_NAMES
 from ..config import (Config, ConfigError, FrontendConfig, MissingExtra, list_configs,
                            load_config, suggest)
 from .leaf import ClassifierLeaf
-from .model import Branch, SignModel, check_leaf_names
+from .model import (Branch, SignModel, check_leaf_names, check_settings,
+                                 our_names)
 from ..preprocess import Frontend, build_frontend
 
 # %% ../../nbs/30_models.registry.ipynb #f56e4a60
@@ -108,24 +109,6 @@ def all_settings(
     return own | {k: all_settings(member, own[k]) for k, member in cls.groups.items()
                   if isinstance(own.get(k), Mapping)}
 
-# %% ../../nbs/30_models.registry.ipynb #5d33380e
-def check_settings(
-    given: Mapping,  # settings by name
-    fn: Callable,    # what they are for
-    skip: tuple,     # its parameters that are no settings, e.g. ('in_dim',)
-    what: str,       # where they stand, e.g. 'model'
-) -> None:
-    "Raise `ConfigError` for a setting that `fn` does not take."
-    params = {k: p for k, p in signature(fn).parameters.items() if k not in (*skip, 'self')}
-    if any(p.kind is p.VAR_KEYWORD for p in params.values()): return
-    for k, v in given.items():
-        if k in ('output_dim', 'num_classes'): raise ConfigError(
-            f'{what}.{k} = {v!r}: the number of signs is not a setting of the model; '
-            'give it to build_model as n_classes')
-        if k not in params: raise ConfigError(
-            f'{what}.{k} = {v!r}: there is no such setting{suggest(k, params)}; '
-            f'there are {", ".join(params) or "none"}')
-
 # %% ../../nbs/30_models.registry.ipynb #25223b78
 def _build_branch(config: Config, frontend: Frontend, params: dict) -> Branch:
     "The branch named in `config`, with the settings `params`, for this frontend."
@@ -174,18 +157,36 @@ def _resolved(config: Config, params: dict) -> Config:
     return config.override(model=all_settings(branch_class(config.name), params) | dict(leaf=leaf))
 
 # %% ../../nbs/30_models.registry.ipynb #2f0c23cc
+def _our_path(cls: type[Branch], path: str) -> str:
+    "A dotted name within `model` in our words: 'yet_another.n_head' → 'yet_another.num_heads'."
+    head, dot, rest = path.partition('.')
+    if dot: return f'{head}.{_our_path(cls.groups[head], rest)}' if head in cls.groups else path
+    return cls.seed_names.get(path, path)
+
+def _model_changes(config: Config, overrides: dict) -> dict:
+    "The dotted changes of `model` among the keyword arguments of `build_model`, in our words."
+    cls, out = branch_class(config.name), {}
+    for k, v in overrides.items():
+        if k == 'frontend' or '.' in k and not k.startswith('model.'): continue
+        path, said = k.removeprefix('model.'), v
+        if path in cls.groups and isinstance(v, Mapping): v = our_names(cls.groups[path], v, k)
+        new, was = f'model.{_our_path(cls, path)}', config.model.get(path)
+        if new in out: raise ConfigError(f'{k} = {said!r}: {new} is given twice')
+        both = isinstance(v, Mapping) and isinstance(was, Mapping)
+        out[new] = {**was, **v} if both else v
+    return out
+
+# %% ../../nbs/30_models.registry.ipynb #6bd1b20d
 def _changed(config: Config, overrides: dict) -> Config:
     "`config` with the keyword arguments of `build_model`."
-    changes = {}
+    cls = branch_class(config.name)
+    config = config.override(model=our_names(cls, config.model))
+    changes = {k: v for k, v in overrides.items() if '.' in k and not k.startswith('model.')}
     if 'frontend' in overrides:
         v = overrides['frontend']
         changes['frontend'] = v if isinstance(v, dict | FrontendConfig) else dict(name=v)
-    for k, v in overrides.items():
-        if k == 'frontend': continue
-        was = config.model.get(k.removeprefix('model.'))
-        if isinstance(v, Mapping) and isinstance(was, Mapping): v = {**was, **v}
-        changes[k if '.' in k else f'model.{k}'] = v
-    config = config.override(**changes)
+    config = config.override(**changes, **_model_changes(config, overrides))
+    config = config.override(model=our_names(cls, config.model))
     for k, of in (('data.input_size', 'size'), ('data.interpolate_missing', 'max_gap')):
         said = config.frontend.settings.get(of)
         if said not in (None, overrides.get(k, said)): raise ConfigError(

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ..config import ConfigError
 from .base import build_model
 from .leaf import BranchOutput
-from .model import (Branch, FeatureClassifier, SignModel, check_choice, check_share,
-                                 check_whole, masked_mean)
+from .model import (Branch, FeatureClassifier, ModelOutput, SignModel, check_choice,
+                                 check_share, check_whole, masked_mean)
 
 # %% ../../nbs/33_models.transformer.ipynb #4262b962
 @torch.no_grad()
@@ -55,7 +55,7 @@ def add_position(
 # %% ../../nbs/33_models.transformer.ipynb #cd773b18
 class TransformerBranch(Branch):
     "PyTorch's transformer layers, and the mean over real frames. With the seed's defaults."
-    family = 'transformer'
+    family, fixed = 'transformer', dict(batch_first=True)     # the seed's setting; always so here
     def __init__(self,
         in_dim: int,                     # F, features of a frame
         d_model: int = 192,              # D; another F is mapped to it (seed: 192)
@@ -112,17 +112,20 @@ class TransformerSequenceClassifier(FeatureClassifier):
                     layer_norm_eps=1e-6, norm_first=True, num_layers=3, output_dim=250)
 
     def __init__(self, batch_first: bool = True, **kwargs):  # False: x is (T, B, F)
+        check_choice((True, False), batch_first=batch_first)
         super().__init__(**kwargs)
         self.batch_first = batch_first
 
 # %% ../../nbs/33_models.transformer.ipynb #19d2e935
 @patch
-def forward(self: TransformerSequenceClassifier,
+def outputs(self: TransformerSequenceClassifier,
     x: Tensor,                   # (B, T, input_dim), or (T, B, input_dim)
     mask: Tensor | None = None,  # (B, T) bool; None: no padding
-) -> Tensor:  # (B, output_dim)
-    "Logits."
-    return FeatureClassifier.forward(self, x if self.batch_first else x.transpose(0, 1), mask)
+    *args, **kwargs,             # as for `FeatureClassifier.outputs`
+) -> ModelOutput:
+    "Everything, with the logits of its leaf."
+    x = x if self.batch_first else x.transpose(0, 1)
+    return FeatureClassifier.outputs(self, x, mask, *args, **kwargs)
 
 # %% ../../nbs/33_models.transformer.ipynb #b875404c
 def TransformerPredictor(
