@@ -107,17 +107,29 @@ def checked_targets(y, n_classes: int):
 # %% ../../nbs/39_models.keras_optimizers.ipynb #644d0358
 def target_error(error: Exception) -> KerasError | None:
     "What TensorFlow's error says about a target, or None if it speaks of something else."
-    found = re.search(r'target \[?(-?\d+)\]? is not in 0 to (\d+)', str(error))
-    return found and KerasError(f'target {found[1]} is not in 0…{found[2]}: do the model and the '
-                                'label map have the same signs?')
+    if found := re.search(r'target \[?(-?\d+)\]? is not in 0 to (\d+)', str(error)):
+        wrong, top = found.groups()
+    elif found := re.search(r'label value of (-?\d+) which is outside.*\[0, (\d+)\)', str(error)):
+        wrong, top = found[1], int(found[2]) - 1                            # TensorFlow's own loss
+    else: return None
+    return KerasError(f'target {wrong} is not in 0…{top}: do the model and the label map have the '
+                      'same signs?')
 
 # %% ../../nbs/39_models.keras_optimizers.ipynb #1cc228a4
+def _loss_settings(config: Config) -> tuple:
+    "Name and smoothing of the loss."
+    leaf, train = config.model.get('leaf') or {}, config.train
+    return leaf.get('loss_fn', train.loss), leaf.get('label_smoothing', train.label_smoothing)
+
+# %% ../../nbs/39_models.keras_optimizers.ipynb #b59c344d
 def loss_like(config: Config) -> Callable:  # (y, logits) → loss of each clip
     "The loss of the settings, smoothed as they say. Raises `KerasError`."
-    if config.train.loss != 'cross_entropy': raise KerasError(
-        f"train.loss = {config.train.loss!r}: twins know 'cross_entropy'; give fit a loss of Keras")
+    name, smooth = _loss_settings(config)
+    if name != 'cross_entropy': raise KerasError(
+        f"train.loss = {name!r}: twins know 'cross_entropy'; give fit a loss of Keras")
+    if not isinstance(smooth, int | float): raise KerasError(
+        f'label_smoothing = {smooth!r}: twins know a number; give fit a loss of Keras')
     def loss(y, logits):
         target = tf.one_hot(checked_targets(y, logits.shape[-1]), logits.shape[-1])
-        smooth = config.train.label_smoothing
         return keras.losses.categorical_crossentropy(target, logits, True, smooth)
     return loss
