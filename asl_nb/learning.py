@@ -48,9 +48,8 @@ def build_optimizer(
     config: OptimizerConfig, # name, learning rate, weight decay, further arguments
 ) -> optim.Optimizer:
     "The optimiser that the settings name. Raises `ConfigError`."
-    fields = dict(lr=config.lr, weight_decay=config.weight_decay)
-    if not config.weight_decay: del fields['weight_decay']     # LBFGS has none; 0 is no wish
-    elif (cls := OPTIMIZERS.get(config.name)) and 'weight_decay' not in signature(cls).parameters:
+    fields, cls = dict(lr=config.lr, weight_decay=config.weight_decay), OPTIMIZERS.get(config.name)
+    if config.weight_decay and cls and 'weight_decay' not in signature(cls).parameters:
         raise ConfigError(f'optimizer.weight_decay = {config.weight_decay}: {config.name} has none')
     return _call('optimizer', OPTIMIZERS, config.name, parameters, fields, config.params)
 

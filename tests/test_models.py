@@ -3,20 +3,23 @@
 What one notebook teaches is tested there. Here the registry is gone through, so that a model that is added is not forgotten.
 """
 import ast, json, sys
+from importlib.resources import files
 from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
 from asl_nb.basics import AslNbError, MissingExtra
-from asl_nb.config import list_configs, load_config
+from asl_nb.config import Config, list_configs, load_config
 from asl_nb.models.base import CHECKS, ContractError, build_model, get_model_params, list_models, load_model, registry, save_model
 from asl_nb.models.attention import YetAnotherTransformerClassifier
 from asl_nb.models.hybrid import MEMBERS
 from asl_nb.models.lstm import LSTMClassifier
+from asl_nb.models.registry import all_settings, branch_class
 from asl_nb.models.transformer import TransformerBranch, TransformerSequenceClassifier
 from asl_nb.recordings import Recording
 
@@ -92,6 +95,23 @@ def test_the_seeds_of_a_model_are_complete(name):
     with torch.device('meta'): again = build_model(model.config, 5)
     assert again.config == model.config and model.config.name == name
     assert load_config(name).model['branch'].startswith('asl_nb.models.')
+
+
+def paths(d, before=''):
+    "Pairs (dotted name, value) of nested settings."
+    for k, v in d.items():
+        if isinstance(v, dict): yield from paths(v, f'{before}{k}.')
+        else: yield f'{before}{k}', v
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_a_models_file_says_only_what_differs_or_that_it_is_the_seeds_list(name):
+    text = (files('asl_nb')/f'configs/{name}.yaml').read_text(encoding='utf-8')
+    said, bare = yaml.safe_load(text), Config().to_dict()
+    groups = {k: {} for k, v in said['model'].items() if isinstance(v, dict)}
+    usual = dict(paths(bare | {'model': all_settings(branch_class(name), groups)}))
+    same = [k for k, v in paths(said) if k in usual and usual[k] == v]
+    assert bool(same) == ("The seed's list is written out" in text), same
 
 
 def settings_of(d, before=''):
