@@ -120,6 +120,9 @@ def _header_json(info: ModelInfo) -> str:
 # %% ../../nbs/31_models.base.ipynb #51617cfa
 def _run_config(model: SignModel, config: Config | None) -> Config:
     "The run's settings, with those of the network as it was built, defaults too."
+    if not isinstance(model, SignModel): raise ConfigError(
+        f'{type(model).__name__} cannot be saved: expected a SignModel (of an ensemble, each '
+        'member in a file of its own)')
     config = config or model.config
     if config is None: raise ConfigError('this model was built by hand: pass config=Config(name=…)')
     if model.config is None: return config
