@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LeafError', 'BranchOutput', 'RootOutput', 'ClassifierLeafOutput', 'clip_quality', 'quality_smoothing',
-           'ClassifierLeaf', 'check_probs', 'format_classifier_ensemble_output']
+           'ClassifierLeaf', 'xavier_start', 'check_probs', 'format_classifier_ensemble_output']
 
 # %% ../../nbs/30_models.leaf.ipynb #d52f7013
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,6 @@ class BranchOutput(NamedTuple):
     mask: Tensor      # (B, T) bool, True where the frame is real and not padding
     pooled: Tensor    # (B, D) the clip as a whole
 
-# %% ../../nbs/30_models.leaf.ipynb #26b409fd
 class RootOutput(NamedTuple):
     "What the frontend makes of a batch."
     features: Tensor                # (B, T, F)
@@ -113,14 +112,27 @@ def _build_encoder(self: ClassifierLeaf) -> nn.Sequential:
     return nn.Sequential(*[nn.LayerNorm(d)] * self.layernorm, *hidden, last)
 
 # %% ../../nbs/30_models.leaf.ipynb #b02f7bb0
+@torch.no_grad()
+def xavier_start(
+    module: nn.Module,  # changed in place, with all that is in it
+    parts: int = 1,     # maps stacked on each other in one weight; each starts as if it stood alone
+) -> nn.Module:
+    "Xavier-uniform matrices and zero biases (Glorot & Bengio 2010), in linear maps and attention."
+    for m in module.modules():
+        if not isinstance(m, nn.Linear | nn.MultiheadAttention): continue
+        for name, p in m.named_parameters(recurse=False):
+            if name.endswith('bias'): nn.init.zeros_(p)
+            else: [nn.init.xavier_uniform_(part) for part in p.chunk(parts)]
+    return module
+
+# %% ../../nbs/30_models.leaf.ipynb #1f48b999
 @patch
 def initialize(self: ClassifierLeaf) -> None:
-    "Xavier-uniform weights and zero biases (Glorot & Bengio 2010); a tied weight is left as it is."
+    "Xavier's start for every layer; a tied weight is left as it is."
     for layer in self.encoder:
         if isinstance(layer, nn.LayerNorm): layer.reset_parameters()
-        if not isinstance(layer, nn.Linear): continue
-        if not (layer is self.encoder[-1] and self.tied): nn.init.xavier_uniform_(layer.weight)
-        if layer.bias is not None: nn.init.zeros_(layer.bias)
+        elif not (layer is self.encoder[-1] and self.tied): xavier_start(layer)
+        elif layer.bias is not None: nn.init.zeros_(layer.bias)
 
 @patch(as_prop=True)
 def tied(self: ClassifierLeaf) -> bool:
