@@ -11,16 +11,17 @@ from inspect import signature
 import torch
 from fastcore.basics import patch
 
-from .batch import (
-    _centre_and_scale, _joined, _mean, _motion, about_mean, any_seen, batch_resize_weights, blank,
-    compact, fill_gaps, first_frames, full_precision, ones_where_seen, per_point, shift)
+from asl_nb.batch import (
+    about_mean, any_seen, batch_centre_and_scale, batch_mean, batch_motion, batch_resize_weights,
+    blank, compact, fill_gaps, first_frames, full_precision, joined, ones_where_seen, per_point,
+    shift)
 from .clips import (
     LIP, NO_SPREAD, SHOULDERS, WRISTS, PreprocessError, body75_features, canonical_right_hand,
     interpolate_missing_values, load_relevant_data_subset, motion, normalize, preprocess_data,
     preprocess_data_item, preprocess_data_to_same_size, resize, resize_weights, seed96_features,
     standardize, winner118_features)
 from .config import Config, FrontendConfig, suggest
-from .frontend import Frontend, Seed96, _at_least
+from .frontend import Frontend, Seed96, check_at_least
 from .landmarks import subset
 
 # %% ../nbs/15_preprocess.ipynb #f43c331c
@@ -31,7 +32,7 @@ class MotionFrontend(Frontend):
         right_handed=False,  # mirror clips in which the left hand is seen more often
     ):
         super().__init__(right_handed)
-        _at_least(1, max_len=max_len)
+        check_at_least(1, max_len=max_len)
         self.max_len = max_len
 
 # %% ../nbs/15_preprocess.ipynb #2b6f99ac
@@ -48,9 +49,9 @@ def features(
 ) -> tuple:  # (B, T', 708) without NaN, mask (B, T')
     "Centred on the lip, divided by the spread, with forward differences by one and two frames."
     x, mean = about_mean(blank(x, mask))
-    x = _centre_and_scale(x, _mean(x[:, :, LIP:LIP + 1], empty=.5 - mean))
+    x = batch_centre_and_scale(x, batch_mean(x[:, :, LIP:LIP + 1], empty=.5 - mean))
     x, mask = first_frames(x, mask, self.max_len)
-    return _joined(x, _motion(x, 1), _motion(x, 2)), mask
+    return joined(x, batch_motion(x, 1), batch_motion(x, 2)), mask
 
 # %% ../nbs/15_preprocess.ipynb #55d16ad9
 class Body75(MotionFrontend):
@@ -63,12 +64,12 @@ def features(self: Body75, x, mask) -> tuple:
     "(B, T', 534) and mask (B, T'): about the shoulders, each hand about its wrist, and motion."
     x, mean = about_mean(blank(x, mask))
     left, right = [x[:, :, s:s + 1] for s in SHOULDERS]
-    width = _mean(((left - right) ** 2).sum(-1, keepdim=True).sqrt(), empty=.5)
-    x = x - per_point(_mean((left + right) / 2, empty=.5 - mean), x)
+    width = batch_mean(((left - right) ** 2).sum(-1, keepdim=True).sqrt(), empty=.5)
+    x = x - per_point(batch_mean((left + right) / 2, empty=.5 - mean), x)
     x = x / torch.where(width > NO_SPREAD, width, .5)
     x, mask = first_frames(x, mask, self.max_len)
     hands = [x[:, :, w:w + 21] - x[:, :, w:w + 1] for w in WRISTS]
-    return _joined(x, *hands, _motion(x, 1), _motion(x, 2)), mask
+    return joined(x, *hands, batch_motion(x, 1), batch_motion(x, 2)), mask
 
 # %% ../nbs/15_preprocess.ipynb #ba47d0f3
 FRONTENDS = {c.name: c for c in (Seed96, Winner118, Body75)}
