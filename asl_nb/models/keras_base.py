@@ -202,7 +202,8 @@ def save_checkpoint(self: BaseModel,
         part = new.with_name(f'{new.stem}.weights.h5')    # Keras insists on the ending
         try:
             self.save_weights(part)
-            with h5py.File(part, 'a') as f: f.attrs['settings'] = json.dumps(self.settings_of_file())
+            noted = json.dumps(self.settings_of_file())
+            with h5py.File(part, 'a') as f: f.attrs['settings'] = noted
             part.replace(new)
         finally: part.unlink(missing_ok=True)
     return path

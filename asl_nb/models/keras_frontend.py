@@ -27,7 +27,7 @@ class FrontendLayer(keras.layers.Layer):
         frontend: Frontend,  # whose twin this is
     ):
         super().__init__(name=frontend.name, dtype='float32', autocast=False)
-        self.like, self.rows, self.n_features = frontend, frontend.rows, frontend.n_features
+        self.sibling, self.rows, self.n_features = frontend, frontend.rows, frontend.n_features
         self.partner, self.supports_masking = [int(i) for i in frontend.partner], True
 
     def compute_mask(self, inputs, previous_mask):
@@ -49,7 +49,7 @@ def check_mask(mask, shape: tuple) -> None:
 @patch
 def check(self: FrontendLayer, x, mask) -> None:
     "Raise `PreprocessError` unless the shapes of `x` and `mask` fit each other and this frontend."
-    L, C, shape = len(self.rows), len(self.like.dims), tuple(x.shape)
+    L, C, shape = len(self.rows), len(self.sibling.dims), tuple(x.shape)
     if len(shape) != 4 or shape[2] not in (L, N_ROWS) or (shape[3] or 0) < C:
         raise PreprocessError(f'x has shape {shape}; {self.name} expects (B, T, L, C) '
                               f'with L = {L} (its own rows) or {N_ROWS} (all), and C ≥ {C}')
@@ -65,14 +65,14 @@ def pick(self: FrontendLayer, x, mask=None):
     self.check(x, mask)
     if mask is None: mask = tf.ones(tf.shape(x)[:2], tf.bool)
     if x.shape[2] != len(self.rows): x = tf.gather(x, [int(r) for r in self.rows], axis=2)
-    return blank(tf.cast(x[..., :len(self.like.dims)], tf.float32), mask), mask
+    return blank(tf.cast(x[..., :len(self.sibling.dims)], tf.float32), mask), mask
 
 # %% ../../nbs/39_models.keras_frontend.ipynb #7369f21b
 @patch
 def select(self: FrontendLayer, x, mask=None):
     "This model's landmarks, without the frames in which nothing of interest was seen."
     x, mask = self.pick(x, mask)
-    if self.like.right_handed: x = self.mirror(x)
+    if self.sibling.right_handed: x = self.mirror(x)
     x = self.fill(x)
     return compact(x, mask & self.of_interest(x))
 
@@ -89,7 +89,7 @@ def fill(self: FrontendLayer, x): return x
 def mirror(self: FrontendLayer, x):
     "Clips in which the left hand is seen more often, as seen in a mirror."
     count = lambda hand: tf.reduce_sum(tf.cast(any_seen(x[:, :, hand]), tf.int32), 1)
-    lefty = count(self.like.left) > count(self.like.right)
+    lefty = count(self.sibling.left) > count(self.sibling.right)
     flipped = tf.gather(x, self.partner, axis=2)
     flipped = tf.concat([1 - flipped[..., :1], flipped[..., 1:]], -1)
     return tf.where(tf.reshape(lefty, [-1, 1, 1, 1]), flipped, x)
@@ -101,21 +101,21 @@ class Seed96Layer(FrontendLayer):
 # %% ../../nbs/39_models.keras_frontend.ipynb #e35c4ff2
 @patch
 def fill(self: Seed96Layer, x):
-    first, last = self.like.left.start, self.like.right.stop
-    hands = fill_gaps(x[:, :, first:last], self.like.max_gap)
+    first, last = self.sibling.left.start, self.sibling.right.stop
+    hands = fill_gaps(x[:, :, first:last], self.sibling.max_gap)
     return tf.concat([x[:, :, :first], hands, x[:, :, last:]], 2)
 
 # %% ../../nbs/39_models.keras_frontend.ipynb #658b5fa0
 @patch
 def of_interest(self: Seed96Layer, x):
-    return any_seen(x[:, :, self.like.left.start:self.like.right.stop])
+    return any_seen(x[:, :, self.sibling.left.start:self.sibling.right.stop])
 
 # %% ../../nbs/39_models.keras_frontend.ipynb #de1117c0
 @patch
 def features(self: Seed96Layer, x, mask):
     "Resized by one matrix product, then standardised over what was seen."
-    L, C = len(self.rows), len(self.like.dims)
-    (B, T), size = tf.unstack(tf.shape(mask)), self.like.size
+    L, C = len(self.rows), len(self.sibling.dims)
+    (B, T), size = tf.unstack(tf.shape(mask)), self.sibling.size
     flat = tf.reshape(about_mean(blank(x, mask))[0], [B, T, L * C])
     x = tf.reshape(self.resized(flat, mask), [B, size, L, C])
     x = centre_and_scale(x, mean_of_seen(x, 0.))
@@ -125,7 +125,7 @@ def features(self: Seed96Layer, x, mask):
 @patch
 def resized(self: Seed96Layer, flat, mask):
     "`flat` (B, T, F) as (B, size, F), NaN where too little was seen."
-    n, size = tf.reduce_sum(tf.cast(mask, tf.int32), 1), self.like.size
+    n, size = tf.reduce_sum(tf.cast(mask, tf.int32), 1), self.sibling.size
     weights = resize_weights(n, tf.shape(mask)[1], size)
     total = weights @ ones_where_seen(flat)
     mean = weights @ zero_unseen(flat) / tf.maximum(total, 1.)
@@ -141,7 +141,7 @@ class Winner118Layer(FrontendLayer):
 def features(self: Winner118Layer, x, mask):
     x, mean = about_mean(blank(x, mask))
     x = centre_and_scale(x, mean_of_seen(x[:, :, LIP:LIP + 1], .5 - mean))
-    x, mask = x[:, :self.like.max_len], mask[:, :self.like.max_len]
+    x, mask = x[:, :self.sibling.max_len], mask[:, :self.sibling.max_len]
     return joined(x, motion(x, 1), motion(x, 2)), mask
 
 # %% ../../nbs/39_models.keras_frontend.ipynb #33b62374
@@ -156,7 +156,7 @@ def features(self: Body75Layer, x, mask):
     width = mean_of_seen(tf.sqrt(tf.reduce_sum((left - right) ** 2, -1, keepdims=True)), .5)
     x = x - mean_of_seen((left + right) / 2, .5 - mean)
     x = x / tf.where(width > NO_SPREAD, width, .5)
-    x, mask = x[:, :self.like.max_len], mask[:, :self.like.max_len]
+    x, mask = x[:, :self.sibling.max_len], mask[:, :self.sibling.max_len]
     hands = [x[:, :, w:w + 21] - x[:, :, w:w + 1] for w in WRISTS]
     return joined(x, *hands, motion(x, 1), motion(x, 2)), mask
 

@@ -20,7 +20,8 @@ keras, tf = import_keras()
 def _signature(twin: SignTwin, from_features: bool) -> list:
     "Of x and mask, for any number of clips and frames."
     front = twin.frontend
-    frame = [front.n_features] if from_features else [len(front.rows), len(front.like.dims)]
+    landmarks = [len(front.rows), len(front.sibling.dims)]
+    frame = [front.n_features] if from_features else landmarks
     return [tf.TensorSpec([None, None, *frame], name='x'),
             tf.TensorSpec([None, None], tf.bool, name='mask')]
 
@@ -52,7 +53,7 @@ def check_sign_twin(twin, what: str) -> None:
 def compiled(
     twin: SignTwin,               # later changes of its weights count
     from_features: bool = False,  # features (B, T, F) instead of landmarks, the frontend left out
-) -> Callable:  # x (B, T, 543 or L, ≥ C) and mask (B, T) or None → logits; its `graph` is TensorFlow's
+) -> Callable:  # x (B, T, 543 or L, ≥ C), mask (B, T) or None → logits; `.graph`: TensorFlow's
     "The twin in use as one graph, traced once for any number of clips and frames."
     check_sign_twin(twin, 'compiled')
     call = twin.from_features if from_features else twin

@@ -11,8 +11,8 @@ from torch import nn
 
 from . import attention
 from .keras_base import import_keras
-from .keras_layers import (Layout, Twin, assign_weights, layouts, own_layout, turned,
-                                        twin_of, twins)
+from .keras_layers import (Layout, Twin, assign_weights, layouts, own_layout,
+                                        register_twin, transposed, twin_of)
 from .model import check_share
 from .transformer import check_heads
 
@@ -40,10 +40,10 @@ def attend(
     return tf.reshape(tf.transpose(y, [0, 2, 1, 3]), [B, T, D])
 
 # %% ../../nbs/39_models.keras_layers_attention.ipynb #7d0200f3
-@twins(attention.MultiHeadSelfAttention)
+@register_twin(attention.MultiHeadSelfAttention)
 class MultiHeadSelfAttention(Twin):
     "Every frame looks at the frames it may look at, with several heads."
-    keep = 'num_heads', 'causal', 'scale'
+    kept_settings = 'num_heads', 'causal', 'scale'
     def __init__(self, module):
         super().__init__(module)
         self.scale = self.scale or (module.out.in_features / self.num_heads) ** -.5
@@ -55,10 +55,10 @@ class MultiHeadSelfAttention(Twin):
         return self.layer_norm(y) if hasattr(self, 'layer_norm') else y
 
 # %% ../../nbs/39_models.keras_layers_attention.ipynb #5fcfa5f2
-@twins(nn.MultiheadAttention)
+@register_twin(nn.MultiheadAttention)
 class TorchAttention(Twin):
     "The twin of PyTorch's attention of a clip to itself."
-    keep = 'num_heads', 'embed_dim'
+    kept_settings = 'num_heads', 'embed_dim'
     def __init__(self, module):
         super().__init__(module)
         self.in_proj = twin_of(nn.Linear(self.embed_dim, 3 * self.embed_dim))
@@ -72,14 +72,14 @@ class TorchAttention(Twin):
 # %% ../../nbs/39_models.keras_layers_attention.ipynb #056d6c4a
 @own_layout.register
 def _(m: nn.MultiheadAttention):
-    return dict(in_proj_weight=Layout('in_proj.kernel', turned, turned),
+    return dict(in_proj_weight=Layout('in_proj.kernel', transposed, transposed),
                 in_proj_bias=Layout('in_proj.bias'))
 
 # %% ../../nbs/39_models.keras_layers_attention.ipynb #b19cb075
-@twins(nn.TransformerEncoderLayer)
+@register_twin(nn.TransformerEncoderLayer)
 class TransformerEncoderLayer(Twin):
     "Attention and two linear maps, each normalised and added to what was there."
-    keep = 'norm_first',
+    kept_settings = 'norm_first',
     def __init__(self,
         d_model: int | nn.TransformerEncoderLayer,  # D, or the layer whose twin this is
         n_head: int = 8,              # must divide D (seed: 8)

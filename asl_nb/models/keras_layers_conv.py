@@ -11,16 +11,16 @@ from torch import nn
 
 from . import causal, convformer
 from .keras_base import import_keras
-from .keras_layers import Layout, Twin, own_layout, turned, twin_of, twins
+from .keras_layers import Layout, Twin, own_layout, register_twin, transposed, twin_of
 
 # %% ../../nbs/39_models.keras_layers_conv.ipynb #ba7548c7
 keras, tf = import_keras()
 
 # %% ../../nbs/39_models.keras_layers_conv.ipynb #95ceecf2
-@twins(convformer.MaskedBatchNorm)
+@register_twin(convformer.MaskedBatchNorm)
 class MaskedBatchNorm(Twin):
     "Batch normalisation over real frames only."
-    keep = 'momentum', 'eps'
+    kept_settings = 'momentum', 'eps'
     def __init__(self, module):
         super().__init__(module)
         shape, weight = (len(module.weight),), self.add_weight
@@ -60,7 +60,7 @@ def update(self: MaskedBatchNorm, mean, var):
         running.assign_add(step * self.momentum)
 
 # %% ../../nbs/39_models.keras_layers_conv.ipynb #b0e4e4e8
-@twins(causal.DepthwiseConv)
+@register_twin(causal.DepthwiseConv)
 class DepthwiseConv(Twin):
     "A causal depth-wise convolution over time."
     def __init__(self, module):
@@ -88,7 +88,7 @@ def masked_mean(
     return tf.matmul(shares[:, None], x)[:, 0]
 
 # %% ../../nbs/39_models.keras_layers_conv.ipynb #0afd0e29
-@twins(nn.Conv1d)
+@register_twin(nn.Conv1d)
 class Conv1d(Twin):
     "One window over the places of (B, D), as wide as its sibling's, 0 beyond the ends."
     def __init__(self, module):
@@ -98,10 +98,10 @@ class Conv1d(Twin):
 
 # %% ../../nbs/39_models.keras_layers_conv.ipynb #7829b0c2
 @own_layout.register
-def _(m: nn.Conv1d): return dict(weight=Layout('kernel', turned, turned))
+def _(m: nn.Conv1d): return dict(weight=Layout('kernel', transposed, transposed))
 
 # %% ../../nbs/39_models.keras_layers_conv.ipynb #d754a6d5
-@twins(convformer.ChannelGate)
+@register_twin(convformer.ChannelGate)
 class ChannelGate(Twin):
     "Efficient channel attention: every clip turns its channels up or down."
     def call(self, x, mask): return x * tf.sigmoid(self.conv(masked_mean(x, mask)))[:, None]
@@ -111,10 +111,10 @@ class ChannelGate(Twin):
 def _(m: convformer.DropPath): return keras.layers.Dropout(m.p, noise_shape=(None, 1, 1))
 
 # %% ../../nbs/39_models.keras_layers_conv.ipynb #4d0e9c95
-@twins(convformer.LateDropout)
+@register_twin(convformer.LateDropout)
 class LateDropout(Twin):
     "Dropout that begins at an epoch."
-    keep = 'p', 'start'
+    kept_settings = 'p', 'start'
     def __init__(self, module):
         super().__init__(module)
         self.epoch = self.add_weight((), 'zeros', 'int32', trainable=False, name='epoch')

@@ -12,7 +12,7 @@ from torch import nn
 
 from . import lstm
 from .keras_base import import_keras
-from .keras_layers import Layout, Twin, own_layout, same, twin_of, twins
+from .keras_layers import Layout, Twin, as_is, own_layout, register_twin, twin_of
 
 # %% ../../nbs/39_models.keras_layers_memory.ipynb #ca0b97f5
 keras, tf = import_keras()
@@ -37,7 +37,7 @@ def _gru_step(state, z, gates):
 # %% ../../nbs/39_models.keras_layers_memory.ipynb #ae305982
 class Memory(Twin):
     "One recurrent layer in one direction: the twin of a PyTorch LSTM or GRU."
-    keep = 'hidden_size',
+    kept_settings = 'hidden_size',
     def __init__(self, module):
         super().__init__(module)
         self.cell = type(module).__name__.lower()
@@ -75,7 +75,7 @@ def _swapped(w):
 # %% ../../nbs/39_models.keras_layers_memory.ipynb #42ded149
 @own_layout.register
 def _(m: nn.LSTM | nn.GRU):
-    order = same if isinstance(m, nn.LSTM) else _swapped
+    order = as_is if isinstance(m, nn.LSTM) else _swapped
     matrix = Layout('', lambda w: order(w.T), lambda w: order(w).T)
     row = Layout('', order, order)
     paths = dict(weight_ih_l0=(matrix, 'kernel'), weight_hh_l0=(matrix, 'recurrent_kernel'),
@@ -96,7 +96,7 @@ def last_frame(x, mask):  # (B, T, D) → (B, D)
     return tf.gather(x, tf.maximum(n - 1, 0), axis=1, batch_dims=1)
 
 # %% ../../nbs/39_models.keras_layers_memory.ipynb #4c8c29fc
-@twins(lstm.RecurrentLayer)
+@register_twin(lstm.RecurrentLayer)
 class RecurrentLayer(Twin):
     "One recurrent layer over padded clips, in one direction or both."
     def call(self, x, mask):

@@ -13,7 +13,7 @@ from torch import nn
 
 from . import attention, convformer, hybrid, leaf, lstm, model, transformer
 from .keras_base import import_keras
-from .keras_layers import Twin, twins
+from .keras_layers import Twin, register_twin
 from .keras_layers_attention import TransformerEncoderLayer
 from .keras_layers_conv import masked_mean
 from .keras_layers_memory import last_frame
@@ -25,7 +25,7 @@ _all_ = ['TransformerEncoderLayer']
 keras, tf = import_keras()
 
 # %% ../../nbs/39_models.keras_networks.ipynb #41682acd
-@twins(leaf.ClassifierLeaf)
+@register_twin(leaf.ClassifierLeaf)
 class LeafTwin(Twin):
     "What the branch makes of a clip → logits."
     def call(self, pooled):
@@ -33,7 +33,7 @@ class LeafTwin(Twin):
         return pooled
 
 # %% ../../nbs/39_models.keras_networks.ipynb #8ac14850
-@twins(model.MeanPool)
+@register_twin(model.MeanPool)
 class MeanPool(Twin):
     "Each frame through a linear map and GELU, then the mean over the clip."
     def call(self, x, mask, training=False):
@@ -42,10 +42,10 @@ class MeanPool(Twin):
         return BranchOutput(features, mask, pooled)
 
 # %% ../../nbs/39_models.keras_networks.ipynb #da0f7f0c
-@twins(lstm.LSTMBranch)
+@register_twin(lstm.LSTMBranch)
 class LSTMBranch(Twin):
     "Recurrent layers on top of each other, then one row per clip."
-    keep = 'hidden_dim', 'bidirectional', 'pooling'
+    kept_settings = 'hidden_dim', 'bidirectional', 'pooling'
     def call(self, x, mask, training=False):
         for i, layer in enumerate(self.layers):
             x = layer(self.dropout(x, training=training) if i else x, mask)
@@ -68,7 +68,7 @@ def sinusoids(T, dim: int):  # (T, dim)
     return tf.reshape(tf.stack([tf.sin(angle), tf.cos(angle)], -1), [T, dim + dim % 2])[:, :dim]
 
 # %% ../../nbs/39_models.keras_networks.ipynb #07ea6838
-@twins(nn.TransformerEncoder)
+@register_twin(nn.TransformerEncoder)
 class TransformerStack(Twin):
     "Layers, one after the other."
     def call(self, x, mask=None, training=False):
@@ -76,10 +76,10 @@ class TransformerStack(Twin):
         return x
 
 # %% ../../nbs/39_models.keras_networks.ipynb #30436adf
-@twins(transformer.TransformerBranch)
+@register_twin(transformer.TransformerBranch)
 class TransformerBranch(Twin):
     "Transformer layers, and the mean over real frames."
-    keep = 'position', 'out_dim'
+    kept_settings = 'position', 'out_dim'
     def call(self, x, mask, training=False):
         h = self.embed(x)
         if self.position != 'none': h = h + sinusoids(tf.shape(x)[1], self.out_dim)
@@ -87,7 +87,7 @@ class TransformerBranch(Twin):
         return BranchOutput(h, mask, masked_mean(h, mask))
 
 # %% ../../nbs/39_models.keras_networks.ipynb #19c21f78
-@twins(attention.TransformerBlock)
+@register_twin(attention.TransformerBlock)
 class TransformerBlock(Twin):
     "Norm, attention, add; norm, feed forward, add; norm."
     def call(self, x, mask=None, training=False):
@@ -98,7 +98,7 @@ class TransformerBlock(Twin):
         return self.norm3(x + self.dropout(h, training=training))
 
 # %% ../../nbs/39_models.keras_networks.ipynb #d593d24a
-@twins(attention.YetAnotherTransformerBranch)
+@register_twin(attention.YetAnotherTransformerBranch)
 class YetAnotherTransformerBranch(Twin):
     "Transformer blocks over the frames, then their mean."
     def call(self, x, mask, training=False):
@@ -107,7 +107,7 @@ class YetAnotherTransformerBranch(Twin):
         return BranchOutput(x, mask, masked_mean(x, mask))
 
 # %% ../../nbs/39_models.keras_networks.ipynb #fc91c45e
-@twins(convformer.ConvBlock)
+@register_twin(convformer.ConvBlock)
 class ConvBlock(Twin):
     "Linear, swish, causal convolution, norm, channel gate, Linear; added to the input."
     def call(self, x, mask, training=False):
@@ -116,7 +116,7 @@ class ConvBlock(Twin):
         return x + self.drop_path(self.narrow(h), training=training)
 
 # %% ../../nbs/39_models.keras_networks.ipynb #d3cfd87b
-@twins(convformer.AttentionBlock)
+@register_twin(convformer.AttentionBlock)
 class AttentionBlock(Twin):
     "Norm, attention, add; norm, two linear maps, add."
     def call(self, x, mask, training=False):
@@ -126,7 +126,7 @@ class AttentionBlock(Twin):
         return x + self.drop_path(h, training=training)
 
 # %% ../../nbs/39_models.keras_networks.ipynb #fa820987
-@twins(convformer.ConvFormerBranch)
+@register_twin(convformer.ConvFormerBranch)
 class ConvFormerBranch(Twin):
     "The 2023 winner's network, from features to 384 numbers a clip."
     def call(self, x, mask, training=False):
@@ -137,7 +137,7 @@ class ConvFormerBranch(Twin):
         return BranchOutput(x, mask, pooled)
 
 # %% ../../nbs/39_models.keras_networks.ipynb #2200acdb
-@twins(hybrid.JoinedBranch)
+@register_twin(hybrid.JoinedBranch)
 class JoinedBranch(Twin):
     "Several branches over the same frames; what they say, side by side."
     def call(self, x, mask, training=False):

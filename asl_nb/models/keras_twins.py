@@ -80,7 +80,7 @@ def _whole(name: str, given: int | None, usual: int) -> int:
     "The number given, or the usual one for None. Raises `KerasError`."
     n = usual if given is None else given
     if isinstance(n, Integral) and not isinstance(n, bool) and n >= 1: return int(n)
-    raise KerasError(f'{name} = {n!r}: expected a whole number ≥ 1, or None for that of the settings')
+    raise KerasError(f'{name} = {n!r}: expected a whole number ≥ 1, or None: as in the settings')
 
 # %% ../../nbs/39_models.keras_twins.ipynb #20e51e61
 def fit(
