@@ -99,7 +99,11 @@ def random_backbone(
     config, network = getattr(lib, f'{kind}Config'), getattr(lib, f'{kind}Model')
     check_settings(said, config, _generic(), 'model.backbone')
     with _told_as(f'model.backbone = {backbone!r}', f'settings of a {kind}'):
-        return network(config(**said))
+        net = network(config(**said))
+        if (top := getattr(net.encoder, 'top_conv', None)) and top.out_channels != said.get(
+                'hidden_dim', net.config.hidden_dim):
+            raise ValueError(f'hidden_dim is {top.out_channels} at this width_coefficient')
+    return net
 
 # %% ../../nbs/38_models.vision.ipynb #fea0e815
 def backbone_settings(
