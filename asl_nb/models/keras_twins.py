@@ -105,8 +105,9 @@ def fit(
     if valid is not None: valid = _batches('valid', valid, size, False, seed)
     watch = _prepared(twin, config, epochs, optimizer, loss)
     keras.utils.set_random_seed(seed)
+    ordered = isinstance(data, tf.data.Dataset)     # brings its own order; Keras would warn
     return _fitted(twin, data, epochs=epochs, verbose=verbose, validation_data=valid,
-                   callbacks=[watch, *callbacks])
+                   shuffle=not ordered, callbacks=[watch, *callbacks])
 
 # %% ../../nbs/39_models.keras_twins.ipynb #cd40eee9
 def _fitted(twin: SignTwin, *args, **kwargs) -> keras.callbacks.History:
