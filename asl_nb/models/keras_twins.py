@@ -20,7 +20,7 @@ from . import lstm, transformer
 from .keras_base import BaseModel, KerasError, import_keras
 from .keras_data import DatasetWithLen, get_TF_Dataset, to_TF_DataLoader
 from .keras_frontend import FrontendLayer, frontend_layer
-from .keras_graph import check_sign_twin, compiled, compiled_step
+from .keras_tracing import check_sign_twin, compiled, compiled_step
 from .keras_layers_conv import LateDropout
 from .keras_networks import TransformerEncoderLayer
 from .keras_optimizers import (RAdam, epoch_rates, loss_like, optimizer_like,
