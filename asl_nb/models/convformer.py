@@ -66,13 +66,12 @@ class ChannelGate(nn.Module):
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
         nn.init.xavier_uniform_(self.conv.weight)
 
-    def forward(self,
-        x: Tensor,     # (B, T, C)
-        mask: Tensor | None,  # (B, T) bool; None = all frames are real
-    ) -> Tensor:  # (B, T, C)
-        "x times its clip's volumes."
-        mean = x.mean(1) if mask is None else masked_mean(x, mask)               # (B, C)
-        return x * self.conv(mean[:, None]).sigmoid().to(x.dtype)
+# %% ../../nbs/35_models.convformer.ipynb #a38b7e01
+@patch
+def forward(self: ChannelGate, x: Tensor, mask: Tensor | None) -> Tensor:  # (B, T, C)
+    "x times its clip's volumes; mask (B, T), None = all frames are real."
+    mean = x.mean(1) if mask is None else masked_mean(x, mask)               # (B, C)
+    return x * self.conv(mean[:, None]).sigmoid().to(x.dtype)
 
 # %% ../../nbs/35_models.convformer.ipynb #2f2a6f24
 class DropPath(nn.Module):
@@ -103,10 +102,12 @@ class ConvBlock(nn.Module):
         self.conv, self.norm = DepthwiseConv(wide, kernel_size), MaskedBatchNorm(wide)
         self.gate, self.drop_path = ChannelGate(), DropPath(drop_path)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:  # (B, T, D)
-        "x, and what half a second says about it."
-        h = self.norm(self.conv(F.silu(self.widen(x))), mask)
-        return x + self.drop_path(self.narrow(self.gate(h, mask)))
+# %% ../../nbs/35_models.convformer.ipynb #4df91904
+@patch
+def forward(self: ConvBlock, x: Tensor, mask: Tensor | None) -> Tensor:  # (B, T, D)
+    "x, and what half a second says about it."
+    h = self.norm(self.conv(F.silu(self.widen(x))), mask)
+    return x + self.drop_path(self.narrow(self.gate(h, mask)))
 
 # %% ../../nbs/35_models.convformer.ipynb #f387eae8
 class AttentionBlock(nn.Module):
@@ -126,10 +127,12 @@ class AttentionBlock(nn.Module):
         self.narrow = xavier_start(Linear(dim * expand, dim, bias=False))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:  # (B, T, D)
-        "x, and what the other moments of the clip say about it."
-        x = x + self.drop_path(self.attention(self.norm1(x, mask), mask))
-        return x + self.drop_path(self.narrow(F.silu(self.widen(self.norm2(x, mask)))))
+# %% ../../nbs/35_models.convformer.ipynb #caed409f
+@patch
+def forward(self: AttentionBlock, x: Tensor, mask: Tensor | None) -> Tensor:  # (B, T, D)
+    "x, and what the other moments of the clip say about it."
+    x = x + self.drop_path(self.attention(self.norm1(x, mask), mask))
+    return x + self.drop_path(self.narrow(F.silu(self.widen(self.norm2(x, mask)))))
 
 # %% ../../nbs/35_models.convformer.ipynb #cbb9698c
 class LateDropout(nn.Dropout):
@@ -141,13 +144,16 @@ class LateDropout(nn.Dropout):
         super().__init__(p)
         self.start, self.epoch = start, 0
 
-    def set_epoch(self, epoch: int) -> None:  # counted from 0
-        "Told at the beginning of every epoch of training."
-        self.epoch = epoch
+# %% ../../nbs/35_models.convformer.ipynb #74b61981
+@patch
+def set_epoch(self: LateDropout, epoch: int) -> None:  # counted from 0
+    "Told at the beginning of every epoch of training."
+    self.epoch = epoch
 
-    def forward(self, x: Tensor) -> Tensor:  # of any shape
-        "x as it is until then."
-        return F.dropout(x, self.p, self.training and self.epoch >= self.start)
+@patch
+def forward(self: LateDropout, x: Tensor) -> Tensor:  # of any shape
+    "x as it is until then."
+    return F.dropout(x, self.p, self.training and self.epoch >= self.start)
 
 # %% ../../nbs/35_models.convformer.ipynb #3ff73f05
 class ConvFormerBranch(Branch):
