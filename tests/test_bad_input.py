@@ -2,7 +2,7 @@
 
 What one notebook teaches is tested there. Here is what crosses several of them, or needs a process of its own.
 """
-import contextlib, json, os, pickle, resource, signal, subprocess, sys
+import json, os, pickle, subprocess, sys
 from pathlib import Path
 
 import cv2
@@ -82,17 +82,6 @@ def test_one_frame_and_ten_thousand_get_a_sign(extremes, name):
 
 # --- a full disk ---------------------------------------------------------------------------------
 
-@contextlib.contextmanager
-def files_of_at_most(n):
-    "No file may grow beyond n bytes: the system call fails as on a full disk."
-    soft, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n, soft[1]))
-    try: yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
-        signal.signal(signal.SIGXFSZ, ignored)
-
-
 class SomebodyIsThere:
     "Stands for a tracker that sees a whole person in every frame."
     def reset(self): pass
@@ -113,13 +102,13 @@ def parquet(folder): video_to_parquet(folder.parent/'film.mp4', folder/'film.par
 
 @pytest.mark.parametrize('write', [big_model, corpus, parquet])
 @pytest.mark.parametrize('there', [False, True], ids=['new', 'over an old one'])
-def test_full_disk_leaves_nothing_half_written(tmp_path, write, there):
+def test_full_disk_leaves_nothing_half_written(tmp_path, write, there, full_disk):
     film(tmp_path/'film.mp4')
     folder = tmp_path/'out'
     folder.mkdir()
     if there and write is not corpus: write(folder)         # a corpus is not written over another unless asked for
     before = {p: p.read_bytes() for p in folder.rglob('*') if p.is_file()}
-    with files_of_at_most(30_000), pytest.raises(OSError, match='File too large'): write(folder)
+    with full_disk(30_000), pytest.raises(OSError, match='File too large'): write(folder)
     assert {p: p.read_bytes() for p in folder.rglob('*')} == before
     write(folder)                                           # with room again it works
 

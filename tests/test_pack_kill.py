@@ -3,7 +3,7 @@
 Each case starts `pack_corpus` in a process of its own, kills it (SIGKILL, which no code can catch), starts it again
 until it is through, and compares the folder with that of a run that nobody disturbed.
 """
-import contextlib, os, random, resource, signal, subprocess, sys, textwrap, time
+import contextlib, os, random, signal, subprocess, sys, textwrap, time
 from pathlib import Path
 
 import numpy as np
@@ -245,17 +245,11 @@ def test_two_packers_on_one_folder(raw, tmp_path):
     assert child.returncode == 0 and len(Pack.open(out)) == CLIPS - 3
 
 
-def test_full_disk_keeps_the_work(raw, whole, tmp_path):
+def test_full_disk_keeps_the_work(raw, whole, tmp_path, full_disk):
     "A limit on the size of a file stands for the full disk: the system call fails alike."
-    out, soft = tmp_path/'pack', resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, soft[1]))
-    try:
-        with pytest.raises(WriteError, match='was not written.*stays in .*call again'):
-            pack_corpus(raw, out, workers=1, batch_size=BATCH, show_progress=False)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
-        signal.signal(signal.SIGXFSZ, ignored)
+    out = tmp_path/'pack'
+    with full_disk(500_000), pytest.raises(WriteError, match='was not written.*stays in .*call again'):
+        pack_corpus(raw, out, workers=1, batch_size=BATCH, show_progress=False)
     assert not out.exists() and lines(journal(out)) > 5
     assert content(pack_corpus(raw, out, workers=1, batch_size=BATCH, show_progress=False).path) == whole
 

@@ -1,6 +1,5 @@
 "Films of signs where they are hard to keep: six people in a notebook's budget, and a disk that is full."
-import base64, os, re, resource, shutil, signal
-from contextlib import contextmanager
+import base64, os, re, shutil
 from io import BytesIO
 
 import numpy as np
@@ -23,17 +22,6 @@ def film():
     return animate(clips, title='a sign')
 
 
-@contextmanager
-def full_disk(size):
-    "No file may grow beyond `size` bytes."
-    soft, before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, soft[1]))
-    try: yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
-        signal.signal(signal.SIGXFSZ, before)
-
-
 def test_six_people_keep_their_48_frames(film):
     "Before: every fourth frame was shown, and nothing said so."
     from asl_nb.visualize import MAX_KB
@@ -45,7 +33,7 @@ def test_six_people_keep_their_48_frames(film):
 
 
 @pytest.mark.parametrize('kind', ['gif', 'html', 'mp4'])
-def test_a_full_disk_is_a_write_error(film, kind, tmp_path):
+def test_a_full_disk_is_a_write_error(film, kind, tmp_path, full_disk):
     from asl_nb.config import WriteError
     from asl_nb.visualize import export_animation
     if kind == 'mp4' and not shutil.which('ffmpeg'): pytest.skip('ffmpeg is not installed')
