@@ -154,7 +154,7 @@ def test_killed_again_and_again(raw, whole, tmp_path):
     "One pack, interrupted at random moments of the clock, with workers, until a run comes through."
     rng, out, killed = random.Random(1), tmp_path/'pack', 0
     while not out.exists() and killed < 6:
-        child, had = start(raw, out, 2, 0, 4), lines(journal(out))
+        child, had = start(raw, out, 2, 0, 2), lines(journal(out))
         workers = []
         while child.poll() is None and lines(journal(out)) < had + 3:
             workers = psutil.Process(child.pid).children(recursive=True) or workers
@@ -166,7 +166,7 @@ def test_killed_again_and_again(raw, whole, tmp_path):
         gone, alive = psutil.wait_procs(workers, timeout=10)
         assert not alive, 'workers outlive the packer that was killed'
     assert killed >= 5
-    assert content(pack_corpus(raw, out, workers=2, batch_size=4, show_progress=False).path) == whole
+    assert content(pack_corpus(raw, out, workers=2, batch_size=2, show_progress=False).path) == whole
 
 
 def test_killed_while_overwriting(raw, whole, tmp_path):
