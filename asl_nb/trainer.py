@@ -27,6 +27,7 @@ from .full_disk import WholeCheckpoint, write_errors
 from .guard import DeadRun, dead_run
 from .lightning import LightningBaseModel
 from .models.base import build_model, model_config, save_model
+from .models.speed import keep_memory
 from .pack import Pack
 from .run_files import (BestModelFile, CheckpointError, EpochEnd, History, ProgressLine,
                               Terminated, TrainingError, TrainResult, calm_lightning,
@@ -184,6 +185,7 @@ def _lightning(self: Trainer, epochs: int) -> pl.Trainer:
     c = self.config.train
     kind, _, number = usable_device(c.device).partition(':')
     limit = c.limit_batches if c.fast_dev_run else 1.
+    if kind == 'cpu': keep_memory()
     return pl.Trainer(**dict(
         max_epochs=epochs, accelerator=kind, devices=[int(number)] if number else 1,
         precision=c.precision, gradient_clip_val=c.gradient_clip_val, callbacks=self._callbacks(),

@@ -75,16 +75,30 @@ def forward(self: ChannelGate, x: Tensor, mask: Tensor | None) -> Tensor:  # (B,
 
 # %% ../../nbs/35_models.convformer.ipynb #2f2a6f24
 class DropPath(nn.Module):
-    "Leaves a whole block out for some clips of a training batch."
+    "Leaves a block out for some clips of a training batch."
     def __init__(self, p: float = .2):  # share of clips
         super().__init__()
         self.p = p
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, T, D) → (B, T, D)
-        "0 for a share p of the clips, 1/(1 − p) times the others; in evaluation unchanged."
-        if not self.training or not self.p: return x
-        keep = torch.empty(len(x), 1, 1, device=x.device, dtype=x.dtype).bernoulli_(1 - self.p)
-        return x * (keep / (1 - self.p))
+    def forward(self,
+        x: Tensor,            # (B, T, D), what the block adds to
+        h: Tensor,            # (B, T, C), what it makes its answer of
+        mask: Tensor | None,  # (B, T) bool, True = a real frame; None = all are
+        block,                # (b, T, C), (b, T) → (b, T, D), clip by clip
+    ) -> Tensor:  # (B, T, D)
+        "x, plus the block's answer; in training 0 for a share p, 1/(1 − p) times for the others."
+        if not self.training or not self.p: return x + block(h, mask)
+        kept, scale = self.draw(len(x))
+        kept = kept.to(x.device)
+        some = block(h.index_select(0, kept), None if mask is None else mask[kept])
+        return x.index_add(0, kept, some.to(x.dtype), alpha=scale)
+
+# %% ../../nbs/35_models.convformer.ipynb #4370dbaa
+@patch
+def draw(self: DropPath, n: int) -> tuple[Tensor, float]:  # (b,) clips to compute, and their factor
+    "Which of n clips are kept."
+    kept = (torch.rand(n) >= self.p).nonzero()[:, 0]
+    return (kept, 1 / (1 - self.p)) if len(kept) else (torch.zeros(1, dtype=torch.long), 0)
 
 # %% ../../nbs/35_models.convformer.ipynb #96f7ccb1
 class ConvBlock(nn.Module):
@@ -106,8 +120,8 @@ class ConvBlock(nn.Module):
 @patch
 def forward(self: ConvBlock, x: Tensor, mask: Tensor | None) -> Tensor:  # (B, T, D)
     "x, and what half a second says about it."
-    h = self.norm(self.conv(F.silu(self.widen(x))), mask)
-    return x + self.drop_path(self.narrow(self.gate(h, mask)))
+    h = self.norm(self.conv(self.widen(x), swish=True), mask)
+    return self.drop_path(x, h, mask, lambda h, mask: self.narrow(self.gate(h, mask)))
 
 # %% ../../nbs/35_models.convformer.ipynb #f387eae8
 class AttentionBlock(nn.Module):
@@ -122,7 +136,7 @@ class AttentionBlock(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = MaskedBatchNorm(dim), MaskedBatchNorm(dim)
         self.attention = MultiHeadSelfAttention(dim, num_heads, dropout, layer_norm=False,
-                                                causal=False, bias=False, scale=dim**-.5)
+            causal=False, bias=False, scale=dim**-.5, linear=Linear)
         self.widen = xavier_start(Linear(dim, dim * expand, bias=False))
         self.narrow = xavier_start(Linear(dim * expand, dim, bias=False))
         self.drop_path = DropPath(drop_path)
@@ -131,8 +145,13 @@ class AttentionBlock(nn.Module):
 @patch
 def forward(self: AttentionBlock, x: Tensor, mask: Tensor | None) -> Tensor:  # (B, T, D)
     "x, and what the other moments of the clip say about it."
-    x = x + self.drop_path(self.attention(self.norm1(x, mask), mask))
-    return x + self.drop_path(self.narrow(F.silu(self.widen(self.norm2(x, mask)))))
+    x = self.drop_path(x, self.norm1(x, mask), mask, self.attention)
+    return self.drop_path(x, self.norm2(x, mask), mask, self.think)
+
+@patch
+def think(self: AttentionBlock, h: Tensor, mask: Tensor | None) -> Tensor:  # (B, T, D)
+    "The second half: every frame by itself."
+    return self.narrow(F.silu(self.widen(h)))
 
 # %% ../../nbs/35_models.convformer.ipynb #cbb9698c
 class LateDropout(nn.Dropout):
@@ -196,4 +215,5 @@ def forward(self: ConvFormerBranch,
     x = self.norm(self.stem(x), real)
     for block in self.blocks: x = block(x, real)
     x = self.top(x)
-    return BranchOutput(x, mask, self.dropout(masked_mean(x, mask)))
+    pooled = x.mean(1) if real is None else masked_mean(x, real)
+    return BranchOutput(x, mask, self.dropout(pooled))
