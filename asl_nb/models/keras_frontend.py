@@ -7,9 +7,11 @@ __all__ = ['keras', 'tf', 'FRONTEND_LAYERS', 'FrontendLayer', 'check_mask', 'See
            'frontend_layer']
 
 # %% ../../nbs/39_models.keras_frontend.ipynb #a00805d7
+import torch
 from fastcore.basics import patch
 
 from ..clips import LIP, NO_SPREAD, SHOULDERS, WRISTS, PreprocessError
+from ..frontend import no_infinity
 from ..landmarks import N_ROWS
 from .keras_base import import_keras
 from .keras_batch import (
@@ -65,7 +67,9 @@ def pick(self: FrontendLayer, x, mask=None):
     self.check(x, mask)
     if mask is None: mask = tf.ones(tf.shape(x)[:2], tf.bool)
     if x.shape[2] != len(self.rows): x = tf.gather(x, [int(r) for r in self.rows], axis=2)
-    return blank(tf.cast(x[..., :len(self.sibling.dims)], tf.float32), mask), mask
+    x = blank(tf.cast(x[..., :len(self.sibling.dims)], tf.float32), mask)
+    if hasattr(x, 'numpy'): no_infinity(torch.from_numpy(x.numpy()), self.rows)   # not in a graph
+    return x, mask
 
 # %% ../../nbs/39_models.keras_frontend.ipynb #7369f21b
 @patch
