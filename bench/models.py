@@ -17,7 +17,6 @@ sys.path[:0] = [str(ROOT/'bench'), str(ROOT)]
 os.environ.setdefault('ASL_NB_QUIET', '1')
 WORK, STORE, PAGE = ROOT/'out'/'models', ROOT/'bench'/'models.json', ROOT/'bench'/'models.md'
 CLIPS, BATCH, THREADS = 4320, 32, 1
-FEWER = {'CVTransferLearningModel': 720}       # clips seen by what would take hours; its row says so
 OTHER_EYES = {'ConvFormer + seed96': ('ConvFormer', 'seed96'),     # beside the registry: what is the network's, what its frontend's?
               'GRUPredictor + winner118': ('GRUPredictor', 'winner118')}
 SLOW = ['CVTransferLearningModel', 'HybridEnsembleModel']         # last, so that a stopped run has the others
@@ -63,7 +62,7 @@ def make_pack(name):
 def settings(name, clips, n_train):
     "The model's own settings under the common budget."
     from asl_nb.config import load_config
-    epochs = max(1, round(min(clips, FEWER.get(name, clips)) / n_train))
+    epochs = max(1, round(clips / n_train))
     name, *frontend = OTHER_EYES.get(name, [name])
     return load_config(name).override(**{'frontend.name': f for f in frontend}, **{'data.batch_size': BATCH, 'train.epochs': epochs, 'train.device': 'cpu',
                                          'train.early_stop_patience': epochs})
@@ -175,13 +174,20 @@ from landmarks to logits, the median of 21. One run, one seed: differences of a 
     PAGE.write_text(text)
 
 
+def positive(text):
+    "A whole number ≥ 1, for argparse."
+    n = int(text)
+    if n < 1: raise argparse.ArgumentTypeError(f'{text}: expected a whole number of at least 1')
+    return n
+
+
 def main():
     from asl_nb.models.base import registry
     from asl_nb.splits import split_signers
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--data', nargs='+', default=list(DATA), choices=list(DATA))
     p.add_argument('--models', nargs='+', default=None, help='default: all, the fast ones first')
-    p.add_argument('--clips', type=int, default=CLIPS, help=f'clips that each model sees (default {CLIPS})')
+    p.add_argument('--clips', type=positive, default=CLIPS, help=f'clips that each model sees (default {CLIPS})')
     p.add_argument('--again', action='store_true', help='run the rows that are there once more')
     p.add_argument('--page', action='store_true', help='only write models.md from models.json')
     a = p.parse_args()

@@ -51,12 +51,14 @@ def attend(
     scale: float | None = None,       # of the products; None: d**-.5
 ) -> Tensor:  # (B, heads, T, d)
     "Attention: PyTorch's operator, or, with dropout on a CPU, its steps with quicker bits."
-    if not dropout or q.device.type != 'cpu':
+    if not dropout or q.device.type != 'cpu' or torch.compiler.is_compiling():
         return F.scaled_dot_product_attention(q, k, v, may, dropout, scale=scale)
-    scores = q @ k.transpose(-1, -2) * (scale or q.shape[-1]**-.5)
-    if may is not None: scores = scores.masked_fill(~may, torch.finfo(scores.dtype).min)
-    shares = scores.softmax(-1) * keep(scores.shape, dropout)
-    return shares @ (v / (1 - dropout))
+    scores = q @ k.transpose(-1, -2) * (q.shape[-1]**-.5 if scale is None else scale)
+    kept = keep(scores.shape, dropout)
+    if may is not None:
+        scores = scores.masked_fill(~may, torch.finfo(scores.dtype).min)    # -inf could give 0/0
+        kept &= may
+    return (scores.softmax(-1) * kept) @ (v / (1 - dropout))
 
 # %% ../../nbs/34_models.attention.ipynb #dd7c4559
 class MultiHeadSelfAttention(nn.Module):
@@ -77,7 +79,7 @@ class MultiHeadSelfAttention(nn.Module):
         self.num_heads, self.dropout, self.causal, self.scale = num_heads, dropout, causal, scale
         self.qkv, self.out = linear(dim, 3 * dim, bias), linear(dim, dim, bias)
         self.layer_norm = nn.LayerNorm(dim) if layer_norm else None
-        xavier_start(self.qkv, parts=3), xavier_start(self.out)
+        for maps, parts in ((self.qkv, 3), (self.out, 1)): xavier_start(maps, parts, zero_bias=False)
 
 # %% ../../nbs/34_models.attention.ipynb #77e10b16
 @patch
@@ -111,8 +113,8 @@ class TransformerBlock(nn.Module):
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(dim) for _ in range(3))
         self.attn = MultiHeadSelfAttention(dim, num_heads, attn_dropout, False, causal)
         wide = dim * expansion_factor
-        self.feed_forward = xavier_start(nn.Sequential(nn.Linear(dim, wide), nn.GELU(),
-                                                       nn.Linear(wide, dim)))
+        self.feed_forward = nn.Sequential(nn.Linear(dim, wide), nn.GELU(), nn.Linear(wide, dim))
+        xavier_start(self.feed_forward, zero_bias=False)
         self.dropout = nn.Dropout(drop_rate)
 
 # %% ../../nbs/34_models.attention.ipynb #dbf53d9b

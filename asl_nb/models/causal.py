@@ -9,6 +9,7 @@ __all__ = ['slide', 'causal_conv', 'padded', 'look_ahead', 'window_gradient', 'C
 # %% ../../nbs/35_models.causal.ipynb #a56548d3
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 # %% ../../nbs/35_models.causal.ipynb #6c0ee327
@@ -74,6 +75,7 @@ class CausalConv(torch.autograd.Function):
         return slide(past, w)
 
     @staticmethod
+    @once_differentiable
     @torch.amp.custom_bwd(device_type='cpu')
     def backward(ctx, g: Tensor) -> tuple:
         past, w, x = ctx.saved_tensors
@@ -129,7 +131,7 @@ class PointwiseConv(torch.autograd.Function):
 class Linear(nn.Linear):
     "A linear map of every frame; in training on a processor as a convolution."
     def forward(self, x: Tensor) -> Tensor:  # (B, T, C) → (B, T, D)
-        plain = torch.compiler.is_compiling() or not torch.is_grad_enabled()
+        plain = torch.compiler.is_compiling() or not torch.is_grad_enabled() or x.ndim != 3
         if plain or x.device.type != 'cpu' or torch.is_autocast_enabled('cpu'):
             return super().forward(x)
         return PointwiseConv.apply(x, self.weight, self.bias)

@@ -46,7 +46,7 @@ class MultiHeadSelfAttention(Twin):
     kept_settings = 'num_heads', 'causal', 'scale'
     def __init__(self, module):
         super().__init__(module)
-        self.scale = self.scale or (module.out.in_features / self.num_heads) ** -.5
+        if self.scale is None: self.scale = (module.out.in_features / self.num_heads) ** -.5
         self.dropout = keras.layers.Dropout(module.dropout)
 
     def call(self, x, mask=None, training=False):

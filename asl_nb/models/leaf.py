@@ -116,12 +116,13 @@ def _build_encoder(self: ClassifierLeaf) -> nn.Sequential:
 def xavier_start(
     module: nn.Module,  # changed in place, with all that is in it
     parts: int = 1,     # maps stacked on each other in one weight; each starts as if it stood alone
+    zero_bias: bool = True,  # False: biases stay as they are
 ) -> nn.Module:
     "Xavier-uniform matrices and zero biases (Glorot & Bengio 2010), in linear maps and attention."
     for m in module.modules():
         if not isinstance(m, nn.Linear | nn.MultiheadAttention): continue
         for name, p in m.named_parameters(recurse=False):
-            if name.endswith('bias'): nn.init.zeros_(p)
+            if name.endswith('bias'): zero_bias and nn.init.zeros_(p)
             else: [nn.init.xavier_uniform_(part) for part in p.chunk(parts)]
     return module
 

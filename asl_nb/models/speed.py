@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..config import AslNbError, atomic_path
+from ..bucket import DatasetError
 from .model import SignModel
 from ..preprocess import build_frontend
 
@@ -65,6 +66,10 @@ def compile_clips(
 ) -> Path:
     "The model as a program, to be read by `load_clips`. Raises `SpeedError`."
     if Path(out).suffix != '.pt2': raise SpeedError(f'{out}: a compiled model is a .pt2 file')
+    for name, n in dict(frames=frames, batch=batch).items():
+        if type(n) is not int or n < 1: raise SpeedError(f'{name} = {n!r}: expected 1 or more')
+    if not isinstance(model, SignModel): raise SpeedError(
+        f'{type(model).__name__}: expected a SignModel, as build_model or load_model gives it')
     model = deepcopy(model).cpu().eval()
     x, mask = _features(model, frames, batch)
     graph = torch.export.export(Network(model), (x, mask), strict=False)
@@ -113,7 +118,7 @@ class CompiledClips:
 
 # %% ../../nbs/35_models.speed.ipynb #5ecfa29d
 def load_clips(file) -> CompiledClips:
-    "The program in a file. Raises `SpeedError`."
+    "The program in a file; it runs, so load your own only. Raises `SpeedError`."
     return CompiledClips(file)
 
 # %% ../../nbs/35_models.speed.ipynb #f3a0bd37
@@ -123,12 +128,13 @@ def __call__(self: CompiledClips,
     x: Tensor,                   # (B, T, 543 or L, ≥ C) landmarks, NaN = not seen
     mask: Tensor | None = None,  # (B, T) bool; None: all frames are real
 ) -> Tensor:  # (B, n_classes) logits, or by leaf name when there are several
-    "Logits. Raises `SpeedError`, and `PreprocessError` for landmarks of another shape."
+    "Logits. Raises `SpeedError`, `DatasetError`, `PreprocessError`, as the model does."
+    if not len(x): raise DatasetError('a batch needs at least one clip, got none')
     x, mask = self.frontend(x, mask)
     (B, T, _), (n, most) = self.shape, (len(x), int(mask.sum(1).max()))
     if n != B or most > T: raise SpeedError(
         f'{n} clips of {most} frames: this program is for {B} of at most {T}')
-    logits = self.run(*(self._padded(v, T) for v in (x, mask)))
+    logits = self.run(*(self._padded(v, T) for v in (x.float(), mask)))
     return logits[0] if len(logits) == 1 else dict(zip(self.leaves, logits))
 
 # %% ../../nbs/35_models.speed.ipynb #535288fb
