@@ -79,7 +79,8 @@ class MultiHeadSelfAttention(nn.Module):
         self.num_heads, self.dropout, self.causal, self.scale = num_heads, dropout, causal, scale
         self.qkv, self.out = linear(dim, 3 * dim, bias), linear(dim, dim, bias)
         self.layer_norm = nn.LayerNorm(dim) if layer_norm else None
-        for maps, parts in ((self.qkv, 3), (self.out, 1)): xavier_start(maps, parts, zero_bias=False)
+        xavier_start(self.qkv, parts=3, zero_bias=False)
+        xavier_start(self.out, zero_bias=False)
 
 # %% ../../nbs/34_models.attention.ipynb #77e10b16
 @patch

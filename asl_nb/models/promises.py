@@ -273,7 +273,6 @@ def check_bf16(model: SignModel, rel: float = 1e-5) -> str:
     _insist(all(g.isfinite().all() for g in grads.values()), 'bf16: gradients not finite')
     return 'finite'
 
-# %% ../../nbs/30_models.promises.ipynb #2d3963d1
 def check_repeats(model: SignModel, rel: float = 1e-5) -> str:
     "In use the same clips give the same logits, bit by bit."
     a, b = (_in_use(model, *example_clips()[:2]) for _ in range(2))
