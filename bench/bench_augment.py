@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from asl_nb.augmentations import Augment, recipe
-from asl_nb.config import load_config
-from asl_nb.models.base import build_model
-from asl_nb.preprocess import blank
+from asl_nb.augmentation.chain import Augment, recipe
+from asl_nb.core.settings import load_config
+from asl_nb.models.registry import build_model
+from asl_nb.preprocessing.frontends import blank
 
 B, T, L, SIGNS, ROUNDS = 128, 64, 118, 250, 9
 

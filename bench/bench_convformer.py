@@ -14,10 +14,11 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 import torch
 from torch.nn.functional import cross_entropy
 
-from asl_nb.learning import build_optimizer
-from asl_nb.models.base import build_model, registry
-from asl_nb.models.causal import causal_conv, look_ahead, padded, pointwise, window_gradient
-from asl_nb.models.speed import compile_clips, keep_memory, load_clips
+from asl_nb.training.optimizers import build_optimizer
+from asl_nb.models.registry import build_model, registry
+from asl_nb.models.convformer import causal_conv, look_ahead, padded, pointwise, window_gradient
+from asl_nb.export.compiled import compile_clips, load_clips
+from asl_nb.training.optimizers import keep_memory
 
 SIGNS, FRAMES, B, T = 250, 38, 64, 64      # a clip of asl-signs has 38 frames on average; a step's batch
 
@@ -30,7 +31,7 @@ def keras_side():
             tf.config.threading.set_intra_op_parallelism_threads(1)
             tf.config.threading.set_inter_op_parallelism_threads(1)
         except RuntimeError: pass              # in use already; processor time counts every thread
-        from asl_nb.models.keras_twins import twin
+        from asl_nb.keras.networks import twin
     except ImportError: return None, None
     return twin, tf
 
@@ -126,7 +127,7 @@ def a_step(twin, tf, rounds=6):
         for call in calls: call()
     sides = {'PyTorch': stepper(model), 'PyTorch, ragged': stepper(model, ragged), 'PyTorch, every block': stepper(every), 'bound': lambda: alone(calls), 'least': lambda: alone(fewer)}
     if twin:
-        from asl_nb.models.keras_twins import compiled_step
+        from asl_nb.keras.training import compiled_step
         ours, (kx, km, ky) = twin(model), (tf.constant(v.numpy()) for v in (x, mask, y))
         call = compiled_step(ours, from_features=True).graph
         sides['Keras'] = lambda: call(kx, km, ky).numpy()

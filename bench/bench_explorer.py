@@ -14,10 +14,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from asl_nb.recordings import Corpus, Recording
-from asl_nb.simulate import make_signers, make_signs, simulate_clip, simulate_corpus
-from asl_nb.visualize import animate
-from asl_nb.widget import LandmarkExplorer, time_explorer
+from asl_nb.data.corpus import Corpus
+from asl_nb.data.recording import Recording
+from asl_nb.simulation.motion import make_signers
+from asl_nb.simulation.phonology import make_signs
+from asl_nb.simulation.corpus import simulate_clip, simulate_corpus
+from asl_nb.view.animation import animate
+from asl_nb.view.explorer import LandmarkExplorer, time_explorer
 
 CLIPS, SIGNS, SIGNERS = 94_477, 250, 21
 
@@ -26,7 +29,7 @@ def large_corpus(folder):
     "A corpus of the size of asl-signs whose table names the same few files again and again; and clips to look at."
     small = simulate_corpus(folder/'raw', n_signs=6, n_signers=5, clips_per_sign_per_signer=2, style='ragged', workers=1)
     i = np.arange(CLIPS)
-    table = pd.DataFrame({'path': small.table.path.to_numpy()[i % len(small)], 'participant_id': (i // SIGNS % SIGNERS).astype(str),
+    table = pd.DataFrame({'path': small.clips.path.to_numpy()[i % len(small)], 'signer': (i // SIGNS % SIGNERS).astype(str),
                           'sequence_id': i, 'sign': [f'sign {k:03}' for k in i % SIGNS]})
     corpus = Corpus(small.root, table, {f'sign {k:03}': k for k in range(SIGNS)})
     return corpus, np.linspace(0, CLIPS - 1, 24).astype(int)
@@ -35,8 +38,8 @@ def large_corpus(folder):
 def genuine_corpus(real):
     "The table of asl-signs, and the clips of it that are at hand."
     corpus = Corpus.read(Path(real)/'asl_signs', csv='train_full.csv.gz', check_files=False)
-    there = set(corpus.table.path) - set(corpus.missing_files)
-    return corpus, np.flatnonzero(corpus.table.path.isin(there))[:24]
+    there = set(corpus.clips.path) - set(corpus.missing_files)
+    return corpus, np.flatnonzero(corpus.clips.path.isin(there))[:24]
 
 
 def stored(people):

@@ -26,8 +26,8 @@ def bare(paths, codes):
 def seeds_way(corpus, folder):
     "A pandas read, gaps filled, resized to 32 frames, one `.npy` a clip, in one process."
     import pandas as pd
-    from asl_nb.landmarks import N_ROWS, subset
-    from asl_nb.preprocess import preprocess_data_to_same_size
+    from asl_nb.data.landmarks import N_ROWS, subset
+    from asl_nb.preprocessing.clip import preprocess_data_to_same_size
     rows = subset('seed96')
     for i in range(len(corpus)):
         xy = pd.read_parquet(corpus.path(i), columns=['x', 'y']).to_numpy(np.float32).reshape(-1, N_ROWS, 2)
@@ -36,8 +36,8 @@ def seeds_way(corpus, folder):
 
 def simulated():
     "1,200 clips as ragged as asl-signs, made once."
-    from asl_nb.recordings import Corpus
-    from asl_nb.simulate import simulate_corpus
+    from asl_nb.data.corpus import Corpus
+    from asl_nb.simulation.corpus import simulate_corpus
     where = OUT/'ragged'
     if not where.exists(): simulate_corpus(where, 20, 12, 5, style='ragged')
     return Corpus.read(where)
@@ -45,8 +45,8 @@ def simulated():
 
 def repeated(corpus, n):
     "A corpus of `n` clips: the table again and again. Once read, each file lies in memory for both sides."
-    from asl_nb.recordings import Corpus
-    table = corpus.table.iloc[np.resize(np.arange(len(corpus)), n)].reset_index(drop=True)
+    from asl_nb.data.corpus import Corpus
+    table = corpus.clips.iloc[np.resize(np.arange(len(corpus)), n)].reset_index(drop=True)
     table['sequence_id'] = np.arange(n)
     return Corpus(corpus.root, table, corpus.signs)
 
@@ -60,7 +60,7 @@ def cpu(pids=()):
 
 def throughput(corpus, n, repeats=5):
     "Clips a second, and ms of processor a clip, of packing and of two bare loops: in turn, after a round that does not count."
-    from asl_nb.pack import pack_corpus
+    from asl_nb.data.pack import pack_corpus
     corpus = repeated(corpus, n)
     paths = [str(corpus.path(i)) for i in range(n)]
     batches = [paths[i:i+64] for i in range(0, n, 64)]
@@ -85,7 +85,7 @@ def throughput(corpus, n, repeats=5):
 
 def reading(corpus, repeats=9):
     "ms of processor a clip of `read_landmarks`, with and without its checks, and of pyarrow: all read and hash the file; the least of some rounds."
-    from asl_nb.asl_signs import read_landmarks
+    from asl_nb.data.recording import read_landmarks
     paths = [str(corpus.path(i)) for i in range(min(len(corpus), 300))]
     def data(path):
         with open(path, 'rb', buffering=0) as f: data = f.readall()
@@ -111,10 +111,10 @@ def ratio(a, b):
 def memory(corpus, n):
     "Largest sum of resident memory of the packing process and its workers in MB, seconds it took."
     import psutil
-    table = repeated(corpus, n).table
+    table = repeated(corpus, n).clips
     with tempfile.TemporaryDirectory(dir=OUT) as tmp:
         table.to_csv(Path(tmp)/'train.csv', index=False)
-        code = (f'import pandas as pd; from asl_nb.recordings import Corpus; from asl_nb.pack import pack_corpus\n'
+        code = (f'import pandas as pd; from asl_nb.data.corpus import Corpus; from asl_nb.data.pack import pack_corpus\n'
                 f'c = Corpus.read({str(corpus.root)!r}); t = pd.read_csv({tmp + "/train.csv"!r})\n'
                 f'pack_corpus(Corpus(c.root, t, c.signs), {tmp + "/pack"!r}, workers={WORKERS}, show_progress=False)')
         t, peak = time.perf_counter(), 0
@@ -150,7 +150,7 @@ def rows_of(corpus, what, n):
 
 def run(real=None):
     "All figures as rows for the table."
-    from asl_nb.recordings import Corpus
+    from asl_nb.data.corpus import Corpus
     OUT.mkdir(parents=True, exist_ok=True)
     corpus = simulated()
     res = rows_of(corpus, 'simulated ragged clips', 9_000)

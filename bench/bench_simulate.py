@@ -3,7 +3,9 @@ import os, statistics, time
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')    # before NumPy is loaded
 
-from asl_nb.simulate import make_signers, make_signs, simulate_clips
+from asl_nb.simulation.motion import make_signers
+from asl_nb.simulation.phonology import make_signs
+from asl_nb.simulation.corpus import simulate_clips
 
 
 def run(real=None, repeats=3):

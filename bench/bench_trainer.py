@@ -13,8 +13,8 @@ BATCH, BATCHES, EPOCHS, REPEATS = 128, 40, 1, 5
 
 def make_pack(folder):
     "A pack of simulated clips; fewer than an epoch has, since reading one again costs the same."
-    from asl_nb.pack import pack_corpus
-    from asl_nb.simulate import simulate_corpus
+    from asl_nb.data.pack import pack_corpus
+    from asl_nb.simulation.corpus import simulate_corpus
     corpus = simulate_corpus(folder/'raw', n_signs=20, n_signers=8, clips_per_sign_per_signer=5, seed=0, workers=1)
     return pack_corpus(corpus, folder/'pack', show_progress=False)
 
@@ -22,7 +22,7 @@ def make_pack(folder):
 def make_split(pack):
     "Signers apart; the training clips repeated until they fill the batches of an epoch."
     import numpy as np
-    from asl_nb.splits import split_signers
+    from asl_nb.data.splits import split_signers
     split = split_signers(pack, n_folds=4)
     return replace(split, train=np.resize(split.train, BATCH * BATCHES))
 
@@ -37,8 +37,8 @@ def clock(fn, *args):
 def bare(pack, split, config):
     "The loop that everybody writes first."
     import torch
-    from asl_nb.dataset import SignDataModule
-    from asl_nb.models.base import build_model
+    from asl_nb.data.dataset import SignDataModule
+    from asl_nb.models.registry import build_model
     torch.manual_seed(0)
     model = build_model(config, n_classes=len(pack.signs))
     data = SignDataModule(pack, model.frontend.rows, split, BATCH)
@@ -59,7 +59,7 @@ def bare(pack, split, config):
 
 def through_trainer(pack, split, config, out):
     "`Trainer.train`, everything included."
-    from asl_nb.trainer import Trainer
+    from asl_nb.training.trainer import Trainer
     Trainer(None, pack, config, split, out, patience=EPOCHS).train()
 
 
@@ -67,7 +67,7 @@ def run(real=None):
     "The ratio, as the median over interleaved repeats in this process."
     import torch
     import torch.utils.tensorboard    # imported once in any process: no part of an epoch  # noqa: F401
-    from asl_nb.config import load_config
+    from asl_nb.core.settings import load_config
     was, threads = os.environ.get('ASL_NB_QUIET'), torch.get_num_threads()
     os.environ['ASL_NB_QUIET'] = '1'
     torch.set_num_threads(1)          # threads that wait for each other on a busy machine measure the machine

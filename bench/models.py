@@ -27,13 +27,13 @@ COPIES = ['fsl']                               # every one of its clips is, byte
 
 def simulated(folder):
     "Forty invented signs in minimal pairs, by ten signers, three takes each, ragged as real recordings are."
-    from asl_nb.simulate import simulate_corpus
+    from asl_nb.simulation.corpus import simulate_corpus
     return simulate_corpus(folder, n_signs=40, n_signers=10, clips_per_sign_per_signer=3, seed=0, style='ragged', workers=1)
 
 
 def letters(folder):
     "The letters that nearly all of the alphabets have, each language a 'signer' of its own."
-    from asl_nb.recordings import KeypointLayout, import_keypoints
+    from asl_nb.data.keypoint_arrays import KeypointLayout, import_keypoints
     if not os.environ.get('ASL_REAL_DATA'): return None
     a = dict(np.load(Path(os.environ['ASL_REAL_DATA'])/'fingerspelling.npz'))
     own = ~np.isin(a['language'], COPIES)
@@ -52,7 +52,7 @@ DATA = {'simulated': simulated, 'letters': letters}
 
 def make_pack(name):
     "The pack of a data set, made once; None where its recordings are not at hand."
-    from asl_nb.pack import Pack, pack_corpus
+    from asl_nb.data.pack import Pack, pack_corpus
     if (WORK/name/'pack').exists(): return Pack.open(WORK/name/'pack')
     if (WORK/name).exists(): shutil.rmtree(WORK/name)        # killed while it was made
     if DATA[name](WORK/name/'raw') is None: return None
@@ -61,7 +61,7 @@ def make_pack(name):
 
 def settings(name, clips, n_train):
     "The model's own settings under the common budget."
-    from asl_nb.config import load_config
+    from asl_nb.core.settings import load_config
     epochs = max(1, round(clips / n_train))
     name, *frontend = OTHER_EYES.get(name, [name])
     return load_config(name).override(**{'frontend.name': f for f in frontend}, **{'data.batch_size': BATCH, 'train.epochs': epochs, 'train.device': 'cpu',
@@ -83,9 +83,9 @@ def milliseconds(model, frames=38, rounds=21):
 def measure_row(name, pack, split, clips, out):
     "Train, choose the epoch, look at the test people once."
     import torch
-    from asl_nb.evaluation import evaluate
-    from asl_nb.models.base import load_model
-    from asl_nb.trainer import Trainer
+    from asl_nb.training.evaluation import evaluate
+    from asl_nb.models.files import load_model
+    from asl_nb.training.trainer import Trainer
     torch.set_num_threads(THREADS)
     if out.exists(): shutil.rmtree(out)                      # of a run that was killed
     config, start = settings(name, clips, len(split.train)), time.process_time()
@@ -104,7 +104,7 @@ def measure_trees(pack, split):
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.metrics import f1_score
     from webcam33 import simple_features
-    X, y, start = simple_features(pack), pack.index['y'].to_numpy(), time.process_time()
+    X, y, start = simple_features(pack), pack.clips['y'].to_numpy(), time.process_time()
     trees = ExtraTreesClassifier(500, random_state=0).fit(X[split.train], y[split.train])
     seconds, guess = time.process_time() - start, {p: trees.predict(X[split[p]]) for p in ('valid', 'test')}
     right = {p: float((g == y[split[p]]).mean()) for p, g in guess.items()}
@@ -114,7 +114,7 @@ def measure_trees(pack, split):
 
 def store(rows):
     "Write what is known so far, all or nothing."
-    from asl_nb.config import atomic_path
+    from asl_nb.core.errors import atomic_path
     with atomic_path(STORE) as new: new.write_text(json.dumps(rows, indent=1, sort_keys=True) + '\n')
 
 
@@ -148,7 +148,7 @@ ABOUT = {
 
 def page(rows, clips):
     "bench/models.md."
-    from asl_nb.models.base import registry
+    from asl_nb.models.registry import registry
     from run import machine
     text = f'''# Every model under one budget
 
@@ -182,8 +182,8 @@ def positive(text):
 
 
 def main():
-    from asl_nb.models.base import registry
-    from asl_nb.splits import split_signers
+    from asl_nb.models.registry import registry
+    from asl_nb.data.splits import split_signers
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--data', nargs='+', default=list(DATA), choices=list(DATA))
     p.add_argument('--models', nargs='+', default=None, help='default: all, the fast ones first')

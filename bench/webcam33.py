@@ -22,8 +22,8 @@ LETTERS, WORDS = ['spreadthesign_ase', 'yumenin'], ['sarms', 'jeff']     # recor
 
 def make_pack(real):
     "Corpus and pack, made once."
-    from asl_nb.pack import Pack, pack_corpus
-    from asl_nb.recordings import import_keypoints
+    from asl_nb.data.pack import Pack, pack_corpus
+    from asl_nb.data.keypoint_arrays import import_keypoints
     if (WORK/'pack').exists(): return Pack.open(WORK/'pack')
     if not (WORK/'raw'/'train.csv').exists(): import_keypoints(real/'webcam33.npz', WORK/'raw', LAYOUT)
     return pack_corpus(WORK/'raw', WORK/'pack')
@@ -56,10 +56,10 @@ def main():
     real = Path(os.environ['ASL_REAL_DATA']).resolve()
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.metrics import accuracy_score, f1_score
-    from asl_nb.trainer import evaluate, train
+    from asl_nb.training.trainer import evaluate, train
     folds = json.loads((real/'webcam33_folds.json').read_text())
     pack = make_pack(real)
-    X, y, signer = simple_features(pack), pack.index['y'].to_numpy(), pack.index['signer'].astype(str).to_numpy()
+    X, y, signer = simple_features(pack), pack.clips['y'].to_numpy(), pack.clips['signer'].astype(str).to_numpy()
     rows, names = [], list(folds)
     for name in a.folds or names:
         test = np.isin(signer, folds[name])

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from asl_nb.config import AslNbError, WriteError
-from asl_nb.dataset import ASL_DATASET, to_PT_DataLoader
-from asl_nb.models.base import FORMAT, ModelFileError, build_model, load_model, save_model
-from asl_nb.pack import pack_corpus
-from asl_nb.predict import SignPredictor
-from asl_nb.preprocess import build_frontend
-from asl_nb.recordings import Recording, write_corpus, write_recording
-from asl_nb.video import video_to_parquet
+from asl_nb.core.errors import AslNbError, WriteError
+from asl_nb.data.dataset import ASL_DATASET, to_PT_DataLoader
+from asl_nb.models.files import MODEL_FORMAT, ModelFileError, load_model, save_model
+from asl_nb.models.registry import build_model
+from asl_nb.data.pack import pack_corpus
+from asl_nb.live.predictor import SignPredictor
+from asl_nb.preprocessing.frontends import build_frontend
+from asl_nb.data.recording import Recording, write_recording
+from asl_nb.data.corpus import write_corpus
+from asl_nb.data.video import video_to_parquet
 
 SIGNS = {'fist': 0, 'flat': 1, 'point': 2}
 FRONTENDS = ['seed96', 'winner118', 'body75']
@@ -49,7 +51,7 @@ def model_file(tmp_path_factory):
 
 def test_one_frame_and_ten_thousand_are_packed_and_loaded(extremes):
     corpus, pack = extremes
-    assert list(pack.index.frames) == [1, 20, 10_000] and not len(pack.quarantine)
+    assert list(pack.clips.frames) == [1, 20, 10_000] and not len(pack.quarantine)
     batch = next(iter(to_PT_DataLoader(ASL_DATASET(pack), batch_size=3, shuffle=False)))
     assert batch.mask.sum(1).tolist() == [1, 20, 10_000] and batch.x.shape[:2] == (3, 10_000)
     thin = next(iter(to_PT_DataLoader(ASL_DATASET(pack, max_seq_length=64), batch_size=3, shuffle=False)))
@@ -177,7 +179,7 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path):
     assert (tmp_path/'sprung').exists()
 
 
-@pytest.mark.parametrize('version', [FORMAT - 1, FORMAT + 1, -1, 10**9])
+@pytest.mark.parametrize('version', [MODEL_FORMAT - 1, MODEL_FORMAT + 1, -1, 10**9])
 def test_a_model_file_of_another_format(tmp_path, model_file, version):
     data = model_file.read_bytes()
     n = int.from_bytes(data[:8], 'little')
@@ -186,9 +188,9 @@ def test_a_model_file_of_another_format(tmp_path, model_file, version):
     header['__metadata__']['asl_nb'] = json.dumps(said | {'format': version})
     text = json.dumps(header).encode()
     (tmp_path/'m.safetensors').write_bytes(len(text).to_bytes(8, 'little') + text + data[8 + n:])
-    if 1 <= version <= FORMAT: assert load_model(tmp_path/'m.safetensors')
+    if 1 <= version <= MODEL_FORMAT: assert load_model(tmp_path/'m.safetensors')
     else:
-        with pytest.raises(ModelFileError, match=f'has format {version} and this asl_nb reads 1 to {FORMAT}'):
+        with pytest.raises(ModelFileError, match=f'has format {version} and this asl_nb reads 1 to {MODEL_FORMAT}'):
             load_model(tmp_path/'m.safetensors')
 
 

@@ -19,9 +19,9 @@ CELLS = ['''
 import os, tempfile
 os.environ['ASL_NB_QUIET'] = '1'
 from pathlib import Path
-from asl_nb.simulate import simulate_corpus
-from asl_nb.visualize import visualize_target_sign
-from asl_nb.widget import LandmarkExplorer
+from asl_nb.simulation.corpus import simulate_corpus
+from asl_nb.view.animation import visualize_target_sign
+from asl_nb.view.explorer import LandmarkExplorer
 tmp = tempfile.TemporaryDirectory()
 corpus = simulate_corpus(Path(tmp.name)/'raw', n_signs=3, n_signers=3, clips_per_sign_per_signer=2, workers=1)
 ''', 'explorer = LandmarkExplorer(corpus)\nexplorer', 'visualize_target_sign(corpus, 0, n_samples=2)']

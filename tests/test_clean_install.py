@@ -71,9 +71,9 @@ def test_what_settings_ini_asks_for_is_enough(clone, tmp_path):
     run(python, '-c', '''if True:
         import asl_nb
         from pathlib import Path
-        from asl_nb.models.base import build_model
-        from asl_nb.predict import SignPredictor
-        from asl_nb.video import Tracker
+        from asl_nb.models.registry import build_model
+        from asl_nb.live.predictor import SignPredictor
+        from asl_nb.data.video import Tracker
         with Tracker(): pass
         model = SignPredictor(build_model('LSTMPredictor', 2), {'a': 0, 'b': 1})
         assert len(model.predict(next(Path('tree/data/examples').glob('*.parquet')))) == 2''', cwd=tmp_path)

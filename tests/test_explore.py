@@ -9,19 +9,19 @@ os.environ.setdefault('ASL_NB_QUIET', '1')
 
 @pytest.fixture(scope='module')
 def corpus(tmp_path_factory):
-    from asl_nb.simulate import simulate_corpus
+    from asl_nb.simulation.corpus import simulate_corpus
     return simulate_corpus(tmp_path_factory.mktemp('explore')/'raw', n_signs=4, n_signers=4,
                            clips_per_sign_per_signer=2, style='ragged', workers=1)
 
 
 @pytest.fixture(scope='module')
 def pack(corpus):
-    from asl_nb.pack import pack_corpus
+    from asl_nb.data.pack import pack_corpus
     return pack_corpus(corpus, corpus.root.parent/'pack', workers=1, show_progress=False)
 
 
 def test_a_pack_has_the_figures_of_its_corpus(corpus, pack):
-    from asl_nb.explore import FIGURES, clip_statistics
+    from asl_nb.exploration.statistics import FIGURES, clip_statistics
     same = [f for f in FIGURES if f not in ('first_frame', 'wrist_z')]
     a, b = clip_statistics(corpus), clip_statistics(pack)
     pd.testing.assert_frame_equal(a[same], b[same])
@@ -30,9 +30,10 @@ def test_a_pack_has_the_figures_of_its_corpus(corpus, pack):
 
 
 def test_the_index_of_a_pack_is_enough_for_lengths_and_missing_parts(corpus, pack):
-    from asl_nb.explore import clip_statistics, count_clips, length_stats, missing_stats
+    from asl_nb.exploration.statistics import clip_statistics
+    from asl_nb.exploration.plots import count_clips, length_stats, missing_stats
     stats = clip_statistics(corpus)
-    for data in (pack, pack.index):
+    for data in (pack, pack.clips):
         for by in (None, 'sign', 'signer'):
             pd.testing.assert_frame_equal(length_stats(data, by), length_stats(stats, by))
             pd.testing.assert_frame_equal(missing_stats(data, by), missing_stats(stats, by))
@@ -44,14 +45,14 @@ def test_exploring_a_pack(pack):
     import matplotlib
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
-    from asl_nb.explore import explore
+    from asl_nb.exploration.published import explore
     look = explore(pack)
     assert len(look.figures) == 9 and len(look.stats) == len(pack)
     plt.close('all')
 
 
 def test_processes_change_nothing(corpus):
-    from asl_nb.explore import calculate_avg_landmark_positions, clip_statistics
+    from asl_nb.exploration.statistics import calculate_avg_landmark_positions, clip_statistics
     pd.testing.assert_frame_equal(clip_statistics(corpus, workers=1),
                                   clip_statistics(corpus, workers=2))
     one, two = (calculate_avg_landmark_positions(corpus, workers=w) for w in (1, 2))

@@ -12,8 +12,8 @@ import pytest
 
 resource = pytest.importorskip('resource', reason='limits on memory exist on POSIX alone')
 
-from asl_nb.asl_signs import Recording, RecordingError, read_landmarks, to_table
-from asl_nb.landmarks import N_ROWS
+from asl_nb.data.recording import Recording, RecordingError, read_landmarks, to_table
+from asl_nb.data.landmarks import N_ROWS
 
 N = int(os.environ.get('ASL_NB_FUZZ', 300))     # mutations of each file
 

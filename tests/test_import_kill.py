@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asl_nb.config import AslNbError
-from asl_nb.corpus import Corpus, CorpusError, write_corpus
-from asl_nb.merging import merge_corpora
-from asl_nb.recordings import import_keypoints, import_mp_data
-from asl_nb.simulate import simulate_corpus
+from asl_nb.core.errors import AslNbError
+from asl_nb.data.corpus import Corpus, CorpusError, write_corpus
+from asl_nb.data.corpus import merge_corpora
+from asl_nb.data.keypoint_arrays import import_keypoints
+from asl_nb.data.importers import import_mp_data
+from asl_nb.simulation.corpus import simulate_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYOUT = dict(columns=['pose xyz_', 'left_hand xyz', 'right_hand xyz'])
 SCRIPTS = dict(
-    keypoints=f'from asl_nb.recordings import import_keypoints; import_keypoints(sys.argv[1], sys.argv[2], {LAYOUT!r})',
-    mp_data='from asl_nb.recordings import import_mp_data; import_mp_data(sys.argv[1], sys.argv[2])')
+    keypoints=f'from asl_nb.data.keypoint_arrays import import_keypoints; import_keypoints(sys.argv[1], sys.argv[2], {LAYOUT!r})',
+    mp_data='from asl_nb.data.importers import import_mp_data; import_mp_data(sys.argv[1], sys.argv[2])')
 AGAIN = dict(keypoints=lambda source, out: import_keypoints(source, out, LAYOUT), mp_data=import_mp_data)
 os.environ['ASL_NB_QUIET'] = '1'
 

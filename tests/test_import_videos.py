@@ -12,9 +12,9 @@ import pandas as pd
 import psutil
 import pytest
 
-import asl_nb.video as V
-from asl_nb.config import WriteError
-from asl_nb.corpus import Corpus, CorpusError
+import asl_nb.data.video_corpus as V
+from asl_nb.core.errors import WriteError
+from asl_nb.data.corpus import Corpus, CorpusError
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = os.environ.get('ASL_REAL_DATA')
@@ -89,16 +89,16 @@ def go(films, out, **kw): return V.import_videos(films, out, **{'workers': 1, 's
 
 def imports(films, out, workers):
     "An import in a process of its own."
-    code = f'from asl_nb.video import import_videos; import_videos({str(films)!r}, {str(out)!r}, workers={workers}, show_progress=False)'
+    code = f'from asl_nb.data.video_corpus import import_videos; import_videos({str(films)!r}, {str(out)!r}, workers={workers}, show_progress=False)'
     path = os.pathsep.join(filter(None, [os.environ.get('PYTHONPATH'), str(ROOT)]))
     return subprocess.Popen([sys.executable, '-c', code], env=os.environ | {'PYTHONPATH': path})
 
 
 def test_every_film_is_a_clip_or_has_a_reason(films, tmp_path, mediapipe):
     corpus = go(films, tmp_path/'corpus', signer='Ada')
-    assert list(corpus.table.source) == ['sign0/0.mp4', 'sign0/2.mp4', 'sign0/4.mp4', 'sign1/1.mp4', 'sign1/3.mp4']
-    assert list(corpus.table.sign) == ['sign0'] * 3 + ['sign1'] * 2 and corpus.signs == {'sign0': 0, 'sign1': 1}
-    assert set(corpus.table.participant_id) == {'Ada'} and set(corpus.table.fps.astype(float)) == {10.}
+    assert list(corpus.clips.source) == ['sign0/0.mp4', 'sign0/2.mp4', 'sign0/4.mp4', 'sign1/1.mp4', 'sign1/3.mp4']
+    assert list(corpus.clips.sign) == ['sign0'] * 3 + ['sign1'] * 2 and corpus.signs == {'sign0': 0, 'sign1': 1}
+    assert set(corpus.clips.signer) == {'Ada'} and set(corpus.clips.fps.astype(float)) == {10.}
     for rec, grey in zip(corpus, (60, 120, 180, 90, 150)):
         np.testing.assert_allclose(rec.xyz[:, 522:, 1], grey / 255, atol=.02)
         assert np.isnan(rec.xyz[:, :522]).all()                     # what was not seen is NaN and nothing else
@@ -107,7 +107,7 @@ def test_every_film_is_a_clip_or_has_a_reason(films, tmp_path, mediapipe):
     assert list(bad.index) == ['sign0/text.mov', 'sign1/empty room.mp4']
     assert 'cannot be read as a video' in bad.iloc[0] and 'nobody was seen in the 4 frames' in bad.iloc[1]
     assert not (tmp_path/'corpus.partial').exists()
-    pd.testing.assert_frame_equal(Corpus.read(corpus.root).table, corpus.table)
+    pd.testing.assert_frame_equal(Corpus.read(corpus.root).clips, corpus.clips)
     said = mediapipe()
     assert said.count('open') == said.count('close') == 1           # one worker, one tracker, closed
     assert 'tensorflow' not in said
@@ -122,11 +122,11 @@ def test_every_kind_of_video(tmp_path, mediapipe, ending):
 def test_signers_from_folders_and_from_a_table(films, tmp_path, mediapipe):
     for who in ('Ada', 'Ben'): film(tmp_path/'people'/who/'sign'/'1.mp4')
     corpus = go(tmp_path/'people', tmp_path/'by-folder')
-    assert list(corpus.table.participant_id) == ['Ada', 'Ben'] and list(corpus.signs) == ['sign']
+    assert list(corpus.clips.signer) == ['Ada', 'Ben'] and list(corpus.signs) == ['sign']
     (tmp_path/'who.csv').write_text('clip,signer,age\n' + ''.join(f'{n},{w},7\n' for n, w in [
         ('0', '007'), ('1.mp4', 'Ben'), ('sign0/2', 'Cem'), ('sign1/3.mp4', 'Ben'), ('4', 'Ada'), ('text', 'x'), ('empty room', 'y'), ('other', 'z')]))
     corpus = go(films, tmp_path/'by-table', signers=tmp_path/'who.csv')
-    assert list(corpus.table.participant_id) == ['007', 'Cem', 'Ada', 'Ben', 'Ben']
+    assert list(corpus.clips.signer) == ['007', 'Cem', 'Ada', 'Ben', 'Ben']
     (tmp_path/'who.csv').write_text('path,signer\nsign0/0.mp4,Ada\n')
     with pytest.raises(CorpusError, match='no signer for 6 of 7 clips'): go(films, tmp_path/'x', signers=tmp_path/'who.csv')
 
@@ -183,7 +183,7 @@ def test_a_film_that_crashes_the_tracker_costs_itself_alone(films, tmp_path, med
     assert len(corpus) == 5
     bad = pd.read_csv(corpus.root/'quarantine.csv').set_index('path').reason
     assert 'ended by signal 11' in bad['sign0/1 crash.mp4'] and 'ended by signal 11' in bad['sign1/9 crash.mp4']
-    with pytest.raises(V.VideoError, match=r'(?s)4 of 9 videos gave no recording.*crash.mp4: its process was ended'):
+    with pytest.raises(V.RecordingError, match=r'(?s)4 of 9 videos gave no recording.*crash.mp4: its process was ended'):
         go(films, tmp_path/'strict', strict=True)
     assert not (tmp_path/'strict').exists()
     assert len(list((tmp_path/'strict.partial').glob('*.json'))) == 7       # a crash leaves no note: it is tried again
@@ -201,8 +201,8 @@ def test_a_damaged_film_is_imported_with_a_warning(films, tmp_path, mediapipe):
     data[half:end] = bytes(end - half)
     (films/'sign0'/'long.mp4').write_bytes(data)
     with pytest.warns(V.DamagedVideo, match=r'long.mp4 is damaged: \d+ of its 60 frames'): corpus = go(films, tmp_path/'corpus')
-    assert 'sign0/long.mp4' in set(corpus.table.source)
-    said = Corpus.read(corpus.root).table.set_index('source').damaged          # it is written down, not only said
+    assert 'sign0/long.mp4' in set(corpus.clips.source)
+    said = Corpus.read(corpus.root).clips.set_index('source').damaged          # it is written down, not only said
     assert 'is damaged' in said['sign0/long.mp4'] and not any(said.drop('sign0/long.mp4'))
 
 
@@ -211,12 +211,12 @@ def test_a_picture_that_calls_itself_a_film_is_named(films, tmp_path, mediapipe,
     cv2.imwrite(str(tmp_path/'still.png'), np.full((64, 64, 3), 120, np.uint8))
     (tmp_path/'still.png').rename(films/'sign0'/'still.mp4')
     with pytest.warns(V.DamagedVideo, match='still.mp4 is a still picture'): corpus = go(films, tmp_path/'corpus', show_progress=True)
-    assert 'is a still picture, one frame long' in corpus.table.set_index('source').damaged['sign0/still.mp4']
+    assert 'is a still picture, one frame long' in corpus.clips.set_index('source').damaged['sign0/still.mp4']
     assert '1 of 8 videos are damaged or still pictures: see the column damaged of' in capsys.readouterr().out
 
 
 def test_undamaged_films_have_no_such_column(films, tmp_path, mediapipe):
-    assert 'damaged' not in go(films, tmp_path/'corpus').table
+    assert 'damaged' not in go(films, tmp_path/'corpus').clips
 
 
 @pytest.mark.parametrize('out', ['films', '.', 'films/new', 'films/sign0', 'other'])
@@ -249,7 +249,7 @@ def test_two_at_once(films, tmp_path, mediapipe, monkeypatch):
     first, done = imports(films, tmp_path/'out', 1), tmp_path/'out.partial'
     while not (done/'lock').exists() and first.poll() is None: time.sleep(.01)
     time.sleep(.2)
-    with pytest.raises(V.VideoError, match='another process is importing just now, in .*out.partial: wait for it, or choose'): go(films, tmp_path/'out')
+    with pytest.raises(V.RecordingError, match='another process is importing just now, in .*out.partial: wait for it, or choose'): go(films, tmp_path/'out')
     assert first.wait(60) == 0 and len(Corpus.read(tmp_path/'out')) == 5
     assert not done.exists()
     with pytest.raises(CorpusError, match='is there already'): go(films, tmp_path/'out')
@@ -285,7 +285,7 @@ def test_no_worker_outlives_its_import(tmp_path, signum):
 
 def test_no_usable_film_no_corpus(tmp_path, mediapipe):
     film(tmp_path/'films'/'sign'/'dark.mp4', grey=0)
-    with pytest.raises(V.VideoError, match='1 of 1 videos gave no recording, and no corpus was written'): go(tmp_path/'films', tmp_path/'corpus')
+    with pytest.raises(V.RecordingError, match='1 of 1 videos gave no recording, and no corpus was written'): go(tmp_path/'films', tmp_path/'corpus')
     assert not (tmp_path/'corpus').exists()
 
 
@@ -325,9 +325,9 @@ def test_a_place_where_nothing_can_be_written(films, tmp_path, mediapipe):
 
 def test_without_mediapipe_it_is_said_what_to_install(films, tmp_path, mediapipe):
     (tmp_path/'modules'/'mediapipe.py').write_text('raise ModuleNotFoundError("No module named \'mediapipe\'", name="mediapipe")\n')
-    with pytest.raises(V.VideoError, match='mediapipe is not installed'): go(films, tmp_path/'corpus')
+    with pytest.raises(V.RecordingError, match='mediapipe is not installed'): go(films, tmp_path/'corpus')
     (tmp_path/'modules'/'mediapipe.py').write_text('__version__ = "0.10.33"\n')
-    with pytest.raises(V.VideoError, match='pip install mediapipe==0.10.21'): go(films, tmp_path/'corpus')
+    with pytest.raises(V.RecordingError, match='pip install mediapipe==0.10.21'): go(films, tmp_path/'corpus')
 
 
 @pytest.mark.skipif(not REAL, reason='real films: ASL_REAL_DATA does not name the folder of real recordings')

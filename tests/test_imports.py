@@ -57,7 +57,7 @@ def modules():
 def found():
     "What every module brings along."
     light = [m for n, m in modules() if n < FIRST_WITH_TORCH]
-    twins = [m for _, m in modules() if m.startswith('asl_nb.models.keras_') and m != 'asl_nb.models.keras_data']
+    twins = [m for _, m in modules() if m.startswith('asl_nb.keras.') and m != 'asl_nb.keras.training']
     others = [m for _, m in modules() if m not in {*light, *twins}]
     return loaded(*light, before=LIGHT) | loaded(*others, before=WITH_TORCH) | loaded(*twins, before=WITH_KERAS)
 
@@ -75,16 +75,16 @@ def test_a_module_imports_no_more_than_its_place_allows(found, number, module):
 def test_the_twins_alone_bring_tensorflow(found):
     "And their loaders not before they are asked for one."
     brings = {m for m, heavy in found.items() if 'tensorflow' in heavy}
-    assert all(m.startswith('asl_nb.models.keras_') for m in brings) and 'asl_nb.models.keras_data' not in brings
+    assert all(m.startswith('asl_nb.keras.') for m in brings) and 'asl_nb.keras.training' not in brings
 
 
-@pytest.mark.parametrize('module', ['asl_nb.frames', 'asl_nb.tracker', 'asl_nb.tracking', 'asl_nb.video', 'asl_nb.predict', 'asl_nb.cli'])
+@pytest.mark.parametrize('module', ['asl_nb.data.video', 'asl_nb.data.video', 'asl_nb.data.video_corpus', 'asl_nb.data.video_corpus', 'asl_nb.live.predictor', 'asl_nb.cli'])
 def test_the_ways_in_stay_light(found, module):
     "Asking for --help, or for the predictor, must not wait for MediaPipe, OpenCV or TensorFlow."
     assert found[module] <= {'torch'}
 
 
-@pytest.mark.parametrize('module', ['asl_nb.frames', 'asl_nb.tracker', 'asl_nb.tracking', 'asl_nb.cli'])
+@pytest.mark.parametrize('module', ['asl_nb.data.video', 'asl_nb.data.video', 'asl_nb.data.video_corpus', 'asl_nb.cli'])
 def test_and_these_do_without_torch(module):
     assert loaded(module) == {module: set()}
 

@@ -13,15 +13,17 @@ import torch
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
-from asl_nb.basics import AslNbError, MissingExtra
-from asl_nb.config import Config, list_configs, load_config
-from asl_nb.models.base import CHECKS, ContractError, build_model, get_model_params, list_models, load_model, registry, save_model
+from asl_nb.core.errors import AslNbError, MissingExtra
+from asl_nb.core.settings import Config, list_configs, load_config
+from asl_nb.models.contract import CHECKS, ContractError
+from asl_nb.models.registry import build_model, get_model_params, list_models, registry
+from asl_nb.models.files import load_model, save_model
 from asl_nb.models.attention import YetAnotherTransformerClassifier
-from asl_nb.models.hybrid import MEMBERS
-from asl_nb.models.lstm import LSTMClassifier
+from asl_nb.models.ensemble import MEMBERS
+from asl_nb.models.recurrent import LSTMClassifier
 from asl_nb.models.registry import all_settings, branch_class
 from asl_nb.models.transformer import TransformerBranch, TransformerSequenceClassifier
-from asl_nb.recordings import Recording
+from asl_nb.data.recording import Recording
 
 MODELS = sorted(list_configs())
 # what a model promises, and the check that holds it to it
@@ -207,7 +209,7 @@ def test_a_classifier_without_a_frontend_refuses_what_are_no_features(cls):
 @pytest.mark.parametrize('cls', CLASSIFIERS)
 def test_the_loop_of_training_takes_a_classifier_of_features(cls):
     "The seed's LightningTransformerSequenceClassifier: the steps of training round a network without a frontend."
-    from asl_nb.lightning import LightningBaseModel
+    from asl_nb.training.module import LightningBaseModel
     torch.manual_seed(0)
     module = LightningBaseModel(cls(output_dim=5), load_config('TransformerPredictor'), 5)
     batch = SimpleNamespace(x=torch.randn(8, 9, 192), mask=torch.arange(9) < torch.arange(2, 10)[:, None], y=torch.arange(8) % 5, clip=torch.arange(8))
@@ -227,7 +229,7 @@ def test_targets_that_are_no_class_numbers_are_refused():
 
 
 def test_infinity_does_not_reach_a_model():
-    from asl_nb.predict import SignPredictor
+    from asl_nb.live.predictor import SignPredictor
     predictor = SignPredictor(build_model('MeanPoolPredictor', 2), {'a': 0, 'b': 1})
     xyz = torch.rand(9, 543, 3)
     xyz[4, 480, 0] = float('inf')

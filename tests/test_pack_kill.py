@@ -10,9 +10,11 @@ import numpy as np
 import psutil
 import pytest
 
-from asl_nb.config import WriteError
-from asl_nb.pack import Pack, PackError, pack_corpus
-from asl_nb.recordings import Corpus, Recording, write_corpus
+from asl_nb.core.errors import WriteError
+from asl_nb.data.pack import Pack, pack_corpus
+from asl_nb.data.pack_reader import PackError
+from asl_nb.data.corpus import Corpus, write_corpus
+from asl_nb.data.recording import Recording
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIPS, BATCH = 120, 8
@@ -21,7 +23,7 @@ CLIPS, BATCH = 120, 8
 # for a write, when half of it is written. Each call is printed when `die` is negative.
 CHILD = textwrap.dedent('''
     import contextlib, os, signal, sys
-    import asl_nb.cores as C, asl_nb.journal as J, asl_nb.pack as P
+    import asl_nb.data.pack_reader as C, asl_nb.data.pack as J, asl_nb.data.pack as P
     raw, out, workers, batch, die = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
     calls = 0
     def mortal(f, name, half=False):
@@ -79,7 +81,7 @@ def whole(raw):
 @pytest.fixture
 def workers_at_once(monkeypatch):
     "A packer works itself until its workers are up, which would leave them nothing of so small a corpus."
-    import asl_nb.cores as C
+    import asl_nb.data.pack_reader as C
     processes = C.worker_processes
     @contextlib.contextmanager
     def ready(*args):
@@ -120,7 +122,7 @@ def test_whole(whole, raw):
     assert list(pack.quarantine.sequence_id) == [17, 40, 99]
     corpus = Corpus.read(raw, check_files=False)
     for clip in (0, 20, 116):
-        number = int(pack.index.sequence_id[clip])
+        number = int(pack.clips.sequence_id[clip])
         np.testing.assert_array_equal(pack[clip], corpus[number].xyz[:, pack.rows, :2])
 
 
@@ -188,9 +190,9 @@ def test_killed_while_overwriting(raw, whole, tmp_path):
 
 
 def test_finished_batches_are_not_done_again(raw, whole, tmp_path, monkeypatch):
-    import asl_nb.cores as C
+    import asl_nb.data.pack_reader as C
     out, read = tmp_path/'pack', []
-    original = C.read_clip
+    original = C.read_packed
     def counted(path, *args):
         read.append(path)
         if len(read) == 70: raise KeyboardInterrupt
@@ -270,7 +272,7 @@ def test_a_closed_folder(raw, tmp_path):
 
 
 def test_a_worker_that_dies(raw, whole, tmp_path, workers_at_once, monkeypatch):
-    from asl_nb.journal import PackWriter
+    from asl_nb.data.pack import PackWriter
     original = PackWriter.append
     def then_kill(self, *args):
         original(self, *args)
@@ -285,7 +287,7 @@ def test_a_worker_that_dies(raw, whole, tmp_path, workers_at_once, monkeypatch):
 def test_from_a_script_without_a_main_guard(raw, whole, tmp_path):
     "Workers never run the script that started them, so no `if __name__ == '__main__'` is needed."
     script = tmp_path/'script.py'
-    script.write_text(f'print("once")\nfrom asl_nb.pack import pack_corpus\n'
+    script.write_text(f'print("once")\nfrom asl_nb.data.pack import pack_corpus\n'
                       f'pack_corpus({str(raw)!r}, {str(tmp_path/"pack")!r}, workers=2, show_progress=False)\n')
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120,
                           env=os.environ | {'PYTHONPATH': str(ROOT)})
@@ -322,7 +324,7 @@ def test_a_pack_that_was_tampered_with(raw, tmp_path, name, old, new):
 
 
 def test_workers_start_light():
-    code = 'import sys, asl_nb.pack; print([m for m in ("torch", "mediapipe", "cv2", "matplotlib") if m in sys.modules])'
+    code = 'import sys, asl_nb.data.pack; print([m for m in ("torch", "mediapipe", "cv2", "matplotlib") if m in sys.modules])'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == '[]', done.stdout + done.stderr
 
@@ -332,12 +334,12 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path):
     corpus = write_corpus(clips(40, lo=20, hi=60), tmp_path/'raw')
     def peak(times, rows='union'):
         root = tmp_path/f'raw{times}'
-        table = corpus.table.loc[np.repeat(np.arange(len(corpus)), times)].reset_index(drop=True)
+        table = corpus.clips.loc[np.repeat(np.arange(len(corpus)), times)].reset_index(drop=True)
         table['sequence_id'] = np.arange(len(table))
         (root/'train_landmark_files').parent.mkdir()
         os.symlink(corpus.root/'train_landmark_files', root/'train_landmark_files')
         Corpus(root, table, corpus.signs).save()
-        code = (f'import resource; from asl_nb.pack import pack_corpus\n'
+        code = (f'import resource; from asl_nb.data.pack import pack_corpus\n'
                 f'before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
                 f'pack_corpus({str(root)!r}, {str(root)!r} + "-pack", workers=1, show_progress=False)\n'
                 f'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)')

@@ -22,14 +22,14 @@ def report(tmp_path_factory):
     os.environ['ASL_NB_QUIET'] = '1'
     import matplotlib
     matplotlib.use('Agg')
-    from asl_nb.recordings import Corpus
-    from asl_nb.report import data_report
-    from asl_nb.simulate import simulate_corpus
+    from asl_nb.data.corpus import Corpus
+    from asl_nb.exploration.report import data_report
+    from asl_nb.simulation.corpus import simulate_corpus
     folder = tmp_path_factory.mktemp('report')
     c = simulate_corpus(folder/'raw', n_signs=6, n_signers=4, clips_per_sign_per_signer=2, style='ragged', workers=1)
-    first, evil = c.table.sign[0], '<script>document.title="owned"</script>'
+    first, evil = c.clips.sign[0], '<script>document.title="owned"</script>'
     signs = {evil if s == first else s: i for s, i in c.signs.items()}
-    c = Corpus(c.root, c.table.assign(sign=c.table.sign.replace(first, evil)), signs)
+    c = Corpus(c.root, c.clips.assign(sign=c.clips.sign.replace(first, evil)), signs)
     return data_report(c, folder/'report.html', sample=None)
 
 

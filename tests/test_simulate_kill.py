@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from asl_nb.recordings import Corpus
-from asl_nb.simulate import simulate_corpus
+from asl_nb.data.corpus import Corpus
+from asl_nb.simulation.corpus import simulate_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = '''
 import sys
-from asl_nb.simulate import simulate_corpus
+from asl_nb.simulation.corpus import simulate_corpus
 simulate_corpus(sys.argv[1], n_signs=200, n_signers=21, workers=int(sys.argv[2]))
 '''                                                      # no guard: workers must not need one
 os.environ['ASL_NB_QUIET'] = '1'

@@ -102,7 +102,7 @@ def test_the_runner_fails_on_a_failing_cell_and_leaves_the_notebook_alone(tmp_pa
 
 def test_the_examples_are_what_their_command_makes(tmp_path):
     import numpy as np
-    from asl_nb.recordings import read_recording
+    from asl_nb.data.recording import read_recording
     made, kept = list(examples.make(tmp_path)), sorted(examples.FOLDER.glob('*'))
     assert sorted(p.name for p in made) == [p.name for p in kept]
     for path in made:

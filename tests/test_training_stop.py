@@ -9,7 +9,7 @@ import pytest
 TRAIN = """
 import sys, time
 import pytorch_lightning as pl
-from asl_nb.trainer import train
+from asl_nb.training.trainer import train
 
 class Slow(pl.Callback):
     "Batches long enough to be interrupted in."
@@ -24,8 +24,8 @@ print('the next step')
 @pytest.fixture(scope='module')
 def pack(tmp_path_factory):
     "A small pack of simulated clips."
-    from asl_nb.pack import pack_corpus
-    from asl_nb.simulate import simulate_corpus
+    from asl_nb.data.pack import pack_corpus
+    from asl_nb.simulation.corpus import simulate_corpus
     folder = tmp_path_factory.mktemp('stop')
     corpus = simulate_corpus(folder/'raw', n_signs=3, n_signers=5, clips_per_sign_per_signer=4, workers=1)
     return pack_corpus(corpus, folder/'pack', workers=1, show_progress=False)
@@ -47,8 +47,8 @@ def stopped(pack, out, number, wait_for):
 
 
 def test_sigterm_ends_the_process_and_keeps_the_best(pack, tmp_path):
-    from asl_nb.models.base import load_model
-    from asl_nb.trainer import train
+    from asl_nb.models.files import load_model
+    from asl_nb.training.trainer import train
     out = tmp_path/'run'
     status, said, errors = stopped(pack, out, signal.SIGTERM, 'last.ckpt')
     assert status == 128 + signal.SIGTERM, errors
@@ -69,7 +69,7 @@ def test_ctrl_c_returns_to_the_script(pack, tmp_path):
 
 def test_killed_before_the_first_checkpoint(pack, tmp_path):
     "`kill -9` leaves a folder that can be resumed, whatever is in it."
-    from asl_nb.trainer import train
+    from asl_nb.training.trainer import train
     out = tmp_path/'run'
     status, _, errors = stopped(pack, out, signal.SIGKILL, 'config.yaml')
     assert status == -signal.SIGKILL, errors
@@ -81,8 +81,8 @@ def test_killed_before_the_first_checkpoint(pack, tmp_path):
 CROWDED = """
 import resource, signal, sys
 import pytorch_lightning as pl
-from asl_nb.config import WriteError
-from asl_nb.trainer import train
+from asl_nb.core.errors import WriteError
+from asl_nb.training.trainer import train
 
 class Limit(pl.Callback):
     "From the second epoch on no file may grow beyond so many bytes, as on a disk that is nearly full."
@@ -107,8 +107,8 @@ def crowded(pack, out, limit):
 
 def test_a_full_disk_costs_one_epoch(pack, tmp_path):
     "The checkpoint does not fit: words instead of a traceback, the one before is whole, and the run can go on."
-    from asl_nb.run_files import check_checkpoint
-    from asl_nb.trainer import train
+    from asl_nb.training.callbacks import check_checkpoint
+    from asl_nb.training.trainer import train
     whole = train(pack, out=tmp_path/'whole', model='MeanPoolPredictor', epochs=3, device='cpu')
     best, last = (tmp_path/'whole'/f for f in ('best.safetensors', 'last.ckpt'))
     limit = (best.stat().st_size + last.stat().st_size) // 2         # the best model fits, the checkpoint does not
@@ -132,8 +132,8 @@ def test_curves_that_do_not_fit_end_nothing(pack, tmp_path):
 
 def test_curves_alone_do_not_fit(pack, tmp_path):
     "The training goes on without TensorBoard, and says so once."
-    from asl_nb.full_disk import CurvesNotWritten
-    from asl_nb.trainer import train
+    from asl_nb.training.callbacks import CurvesNotWritten
+    from asl_nb.training.trainer import train
     out = tmp_path/'run'
     out.mkdir()
     (out/'tensorboard').write_text('a file where the folder should be')
@@ -142,8 +142,8 @@ def test_curves_alone_do_not_fit(pack, tmp_path):
 
 
 def test_a_dead_run_says_so(pack, tmp_path):
-    from asl_nb.guard import DeadRun
-    from asl_nb.trainer import train
+    from asl_nb.training.module import DeadRun
+    from asl_nb.training.trainer import train
     with pytest.warns(DeadRun, match='the training diverged'):
         run = train(pack, out=tmp_path/'run', model='LSTMPredictor', epochs=2, device='cpu', **{'optimizer.lr': 1e30})
     assert 'BEWARE: the validation loss is' in str(run)

@@ -12,9 +12,11 @@ os.environ.setdefault('ASL_NB_QUIET', '1')
 @pytest.fixture(scope='module')
 def film():
     "Six people, 48 frames."
-    from asl_nb.recordings import Recording
-    from asl_nb.simulate import make_signers, make_signs, simulate_clip
-    from asl_nb.visualize import animate
+    from asl_nb.data.recording import Recording
+    from asl_nb.simulation.motion import make_signers
+    from asl_nb.simulation.phonology import make_signs
+    from asl_nb.simulation.corpus import simulate_clip
+    from asl_nb.view.animation import animate
     sign, clips = make_signs(4)[3], []
     for seed, who in enumerate(make_signers(6)):
         xyz = simulate_clip(sign, who, seed=seed, style='ragged').xyz
@@ -24,7 +26,7 @@ def film():
 
 def test_six_people_keep_their_48_frames(film):
     "Before: every fourth frame was shown, and nothing said so."
-    from asl_nb.visualize import MAX_KB
+    from asl_nb.view.animation import MAX_KB
     shown = film._repr_html_()
     assert len(shown) <= MAX_KB*1000
     assert ' of 48 frames' not in shown
@@ -34,8 +36,8 @@ def test_six_people_keep_their_48_frames(film):
 
 @pytest.mark.parametrize('kind', ['gif', 'html', 'mp4'])
 def test_a_full_disk_is_a_write_error(film, kind, tmp_path, full_disk):
-    from asl_nb.config import WriteError
-    from asl_nb.visualize import export_animation
+    from asl_nb.core.errors import WriteError
+    from asl_nb.view.animation import export_animation
     if kind == 'mp4' and not shutil.which('ffmpeg'): pytest.skip('ffmpeg is not installed')
     with full_disk(4000), pytest.raises(WriteError, match='was not written'):
         export_animation(film, tmp_path/f'film.{kind}')

@@ -7,13 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asl_nb.as_command import shell, spoken
+from asl_nb.cli import shell, spoken
 from asl_nb.cli import asl_pack, asl_predict
-from asl_nb.config import progress
-from asl_nb.frames import read_frames
-from asl_nb.models.base import build_model, save_model
-from asl_nb.pack import Pack, PackError, pack_corpus
-from asl_nb.recordings import Corpus, Recording, write_corpus, write_recording
+from asl_nb.core.errors import progress
+from asl_nb.data.video import read_frames
+from asl_nb.models.registry import build_model
+from asl_nb.models.files import save_model
+from asl_nb.data.pack import Pack, pack_corpus
+from asl_nb.data.pack_reader import PackError
+from asl_nb.data.corpus import Corpus, write_corpus
+from asl_nb.data.recording import Recording, write_recording
 
 SIGNS = {'fist': 0, 'flat': 1}
 
@@ -43,8 +46,8 @@ def test_one_file_under_two_signers(tmp_path):
     "The table of a corpus names its clips a second time, by another signer: packed, and said."
     rng, root = np.random.default_rng(0), tmp_path/'raw'
     clips = [Recording(rng.random((4, 543, 3)), sign=s, signer='Ada') for s in SIGNS]
-    table = write_corpus(clips, root).table
-    again = table.assign(participant_id='424242', sequence_id=table.sequence_id + 9)
+    table = write_corpus(clips, root).clips
+    again = table.assign(signer='424242', sequence_id=table.sequence_id + 9)
     Corpus(root, pd.concat([table, again]), SIGNS).save()
     for _ in range(2):      # when it is packed, and when it is found to be packed
         status, _, err = shell(asl_pack, root, tmp_path/'pack')

@@ -4,9 +4,9 @@ import pickle
 import numpy as np
 import pytest
 
-from asl_nb.dataset import ASL_DATASET, to_PT_DataLoader
-from asl_nb.pack import pack_corpus
-from asl_nb.simulate import simulate_corpus
+from asl_nb.data.dataset import ASL_DATASET, to_PT_DataLoader
+from asl_nb.data.pack import pack_corpus
+from asl_nb.simulation.corpus import simulate_corpus
 
 
 @pytest.fixture(scope='module')

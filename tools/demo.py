@@ -61,12 +61,12 @@ def main():
     if a.out.exists(): shutil.rmtree(a.out)
 
     from matplotlib import pyplot as plt
-    from asl_nb import metrics
-    from asl_nb.landmarks import draw_frame
-    from asl_nb.pack import pack_corpus
-    from asl_nb.predict import SignPredictor
-    from asl_nb.simulate import simulate_corpus
-    from asl_nb.trainer import evaluate, train
+    from asl_nb.training import metrics
+    from asl_nb.data.landmarks import draw_frame
+    from asl_nb.data.pack import pack_corpus
+    from asl_nb.live.predictor import SignPredictor
+    from asl_nb.simulation.corpus import simulate_corpus
+    from asl_nb.training.trainer import evaluate, train
 
     step(1, 'simulate signers and signs (invented movements, not American Sign Language)')
     corpus = simulate_corpus(a.out/'raw', n_signs=24, n_signers=10, clips_per_sign_per_signer=4, style='ragged')
@@ -83,13 +83,13 @@ def main():
     print(found)
     clock('evaluate')
     step(5, 'recognise one recording of an unseen signer')
-    row = pack.index.iloc[int(found.clips[0])]
+    row = pack.clips.iloc[int(found.clips[0])]
     clip = a.out/'raw'/row['path']
     signs = SignPredictor.from_file(run.model_file).predict(clip, top=5)
     print(f'signed: {row["sign"]}\n' + '\n'.join(f'  {q:6.1%}  {s}' for s, q in signs))
     clock('recognise')
 
-    s, rec = found.scores, corpus[int(corpus.table.index[corpus.table['path'] == row['path']][0])]
+    s, rec = found.scores, corpus[int(corpus.clips.index[corpus.clips['path'] == row['path']][0])]
     seen = [t for t in range(len(rec)) if rec.seen('left_hand')[t] or rec.seen('right_hand')[t]] or [0]
     strip, axes = plt.subplots(1, 5, figsize=(9, 2.2))
     for k, ax in enumerate(axes): draw_frame(rec.xyz[seen[k * (len(seen) - 1) // 4]], ax=ax).set(xlim=(.1, .9), ylim=(1, 0))

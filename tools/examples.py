@@ -6,10 +6,10 @@ usage: examples.py [FOLDER]      (default: data/examples)
 import sys
 from pathlib import Path
 
-from asl_nb.phonology import SignSpec
-from asl_nb.plan import make_signers
-from asl_nb.recordings import write_recording
-from asl_nb.simulate import simulate_clip
+from asl_nb.simulation.phonology import SignSpec
+from asl_nb.simulation.motion import make_signers
+from asl_nb.data.recording import write_recording
+from asl_nb.simulation.corpus import simulate_clip
 
 FOLDER = Path(__file__).resolve().parents[1]/'data'/'examples'
 SIGNS = 'flatB_chin_arc_palm-in_1h', 'A_neutral_apart_palm-down_2h'
