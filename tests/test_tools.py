@@ -49,7 +49,7 @@ def test_order_sees_an_import_from_a_later_notebook(tmp_path, line):
                                   'import_module(".late", __package__)', 'import_module(".models.late", "asl_nb")'])
 def test_order_sees_a_relative_import_inside_a_package(tmp_path, line):
     notebook(tmp_path/'30_models.early.ipynb', '#| default_exp models.early', line)
-    notebook(tmp_path/'30_models.late.ipynb', '#| default_exp models.late')
+    notebook(tmp_path/'31_models.late.ipynb', '#| default_exp models.late')
     notebook(tmp_path/'40_late.ipynb', '#| default_exp other')
     assert list(check_order.breaches(tmp_path)) == [('30_models.early.ipynb', 'models.late')]
 
@@ -69,6 +69,25 @@ def test_order_lets_words_pass(tmp_path, line):
     notebook(tmp_path/'10_early.ipynb', '#| default_exp early', line)
     notebook(tmp_path/'20_late.ipynb', '#| default_exp late')
     assert not list(check_order.breaches(tmp_path))
+
+
+@pytest.mark.parametrize('line', ['from asl_nb import train', 'from asl_nb import Corpus, train as fit', 'import asl_nb\nasl_nb.train', 'import asl_nb as nb\nnb.train(pack)',
+                                  'from asl_nb import *', 'exec("from asl_nb import train")', 'from asl_nb.training import trainer', 'import asl_nb.training.trainer as t'])
+def test_order_sees_through_the_front_door(tmp_path, line):
+    notebook(tmp_path/'10_early.ipynb', '#| default_exp early', *line.split('\n'))
+    notebook(tmp_path/'60_training.trainer.ipynb', '#| default_exp training.trainer', 'from asl_nb import train')
+    assert list(check_order.breaches(tmp_path)) == [('10_early.ipynb', 'training.trainer')]
+
+
+def test_order_lets_the_front_door_hand_out_what_came_before(tmp_path):
+    notebook(tmp_path/'16_data.corpus.ipynb', '#| default_exp data.corpus')
+    notebook(tmp_path/'60_training.trainer.ipynb', '#| default_exp training.trainer', 'import asl_nb', 'from asl_nb import Corpus; asl_nb.train')
+    assert not list(check_order.breaches(tmp_path))
+
+
+def test_order_wants_a_number_for_each_notebook(tmp_path):
+    for name in '10_a', '10_b': notebook(tmp_path/f'{name}.ipynb')
+    assert list(check_order.breaches(tmp_path)) == [('10_b.ipynb', '10_a.ipynb (the same number)')]
 
 
 def test_order_lets_the_right_way_round_pass(tmp_path):

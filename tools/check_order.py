@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that a notebook imports only from notebooks that come before it, in whatever form the import is written.
 
-The order is that of the file names: by number, and by the letters after it where two share a number.
+The order is that of the numbers, and no two share one.
 
 usage: check_order.py [NBS_FOLDER]
 
@@ -9,10 +9,12 @@ Read from the syntax tree of every code cell, so that imports inside functions c
 `from asl_nb.x import y`, `from asl_nb import x`, relative imports, `import_module('asl_nb.x')`, `import_module('.x', 'asl_nb')`,
 `__import__('asl_nb.x')` and lazy names such as 'asl_nb.x:Class'. A string that holds code counts as code, for it may be given to
 `exec` or to another Python; so do f-strings, shell lines and magics (`!python -m asl_nb.x`, `%run`, `!asl_train`). Docstrings do
-not. `index` and `01_signs` show what is to come and are exempt. Exit status 1 on a breach.
+not. The front door counts as the module behind it: `from asl_nb import train`, `asl_nb.train`, `from asl_nb import *`. `index` and
+the lessons (00 to 09) show what is to come and are exempt. Exit status 1 on a breach.
 """
 import ast, json, re, sys
 from configparser import ConfigParser
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 
@@ -92,24 +94,54 @@ def names(source, package):
         elif (text := literal(node)) is not None and id(node) not in said: yield from in_string(text, package)
 
 
+@cache
+def front_door():
+    "What the package itself hands out: {name: the module that it comes from}."
+    for node in ast.parse((ROOT/PACKAGE/'__init__.py').read_text(encoding='utf-8')).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_HOMES' and isinstance(node.value, ast.Dict):
+            return {name: home for home, names in ast.literal_eval(node.value).items() for name in names.split()}
+    raise SystemExit(f'{PACKAGE}/__init__.py has no _HOMES: the names of the front door and where they live')
+
+
 def imported(source, package=''):
-    "Modules of the package, without its name, and notebooks that a piece of source brings in."
+    "Modules of the package, without its name, and notebooks that a piece of source brings in, also through the front door."
+    homes = front_door()
     for name in names(source, package):
-        if name.startswith(PACKAGE + '.'): yield name[len(PACKAGE) + 1:]
+        if name.startswith(PACKAGE + '.'): yield homes.get(name[len(PACKAGE) + 1:], name[len(PACKAGE) + 1:])
         elif name.endswith('.ipynb'): yield name
+
+
+def doors(source):
+    "Names that the whole package has here: `import asl_nb as nb` → nb."
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import): yield from (a.asname or a.name for a in node.names if a.name == PACKAGE)
+
+
+def through_door(source, doors):
+    "Homes of what is taken from the package by `asl_nb.train` or by a star."
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in doors and node.attr in front_door():
+            yield front_door()[node.attr]
+        if isinstance(node, ast.ImportFrom) and node.module == PACKAGE and not node.level and node.names[0].name == '*':
+            yield from front_door().values()
 
 
 def breaches(nbs):
     "Pairs (notebook, module or notebook that it may not use yet)."
     paths = [p for p in sorted(nbs.glob('*.ipynb')) if p.name[:2].isdigit()]
     own, place = {}, {p.name: p.name for p in paths}
+    for a, b in zip(paths, paths[1:]):
+        if a.name[:2] == b.name[:2]: yield b.name, f'{a.name} (the same number)'
     for path in paths:
         found = next((m for c in code_cells(path) if (m := re.search(r'^#\|\s*default_exp\s+(\S+)', c, re.M))), None)
         if found: own[path], place[found[1]] = found[1], path.name
     for path in paths:
-        if path.name.startswith('01_'): continue
+        if path.name.startswith('0'): continue           # lessons show what is to come
         package = own.get(path, '').rpartition('.')[0]
-        for module in sorted({m for c in code_cells(path) for m in imported(c, package)}):
+        cells = list(code_cells(path))
+        whole = {d for c in cells for d in doors(c)}
+        found = {m for c in cells for m in (*imported(c, package), *through_door(c, whole))}
+        for module in sorted(found):
             if place.get(module, '') > path.name: yield path.name, module
 
 
