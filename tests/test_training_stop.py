@@ -130,14 +130,16 @@ def test_curves_that_do_not_fit_end_nothing(pack, tmp_path):
     assert 'Traceback' not in errors, errors
 
 
-def test_curves_alone_do_not_fit(pack, tmp_path):
+def test_curves_alone_do_not_fit(pack, tmp_path, monkeypatch):
     "The training goes on without TensorBoard, and says so once."
     from asl_nb.training.callbacks import CurvesNotWritten
-    from asl_nb.training.trainer import train
-    out = tmp_path/'run'
-    out.mkdir()
-    (out/'tensorboard').write_text('a file where the folder should be')
-    with pytest.warns(CurvesNotWritten) as said: run = train(pack, out=out, model='MeanPoolPredictor', epochs=2, device='cpu')
+    from asl_nb.training.trainer import Trainer, train
+    begin = Trainer._begin
+    def then_a_file(self, epochs):      # a run would not begin where somebody's file is
+        begin(self, epochs)
+        (self.out/'tensorboard').write_text('a file where the folder should be')
+    monkeypatch.setattr(Trainer, '_begin', then_a_file)
+    with pytest.warns(CurvesNotWritten) as said: run = train(pack, out=tmp_path/'run', model='MeanPoolPredictor', epochs=2, device='cpu')
     assert len([w for w in said if w.category is CurvesNotWritten]) == 1 and len(run.history) == 2
 
 

@@ -5,7 +5,7 @@ usage: demo.py [--out out/demo] [--model GRUPredictor] [--epochs N]
 
 Writes OUT/… and out/report.html, a page with the figures. Under five minutes on two processor cores.
 """
-import argparse, base64, html, io, os, platform, shutil, sys, time
+import argparse, base64, html, io, os, platform, sys, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +58,7 @@ def main():
     a = p.parse_args()
     start, times = time.time(), []
     clock = lambda name: times.append((name, time.time() - start - sum(t for _, t in times)))
-    if a.out.exists(): shutil.rmtree(a.out)
+    run_folder = a.out/'runs'/time.strftime('%Y%m%d-%H%M%S')           # what is there is replaced only where it is a corpus or a pack of ours
 
     from matplotlib import pyplot as plt
     from asl_nb.training import metrics
@@ -69,14 +69,14 @@ def main():
     from asl_nb.training.trainer import evaluate, train
 
     step(1, 'simulate signers and signs (invented movements, not American Sign Language)')
-    corpus = simulate_corpus(a.out/'raw', n_signs=24, n_signers=10, clips_per_sign_per_signer=4, style='ragged')
+    corpus = simulate_corpus(a.out/'raw', n_signs=24, n_signers=10, clips_per_sign_per_signer=4, style='ragged', overwrite=True)
     clock('simulate')
     step(2, 'pack the recordings into one memory-mapped file')
-    pack = pack_corpus(a.out/'raw', a.out/'pack')
+    pack = pack_corpus(a.out/'raw', a.out/'pack', overwrite=True)
     clock('pack')
     step(3, f'train {a.model}; the best epoch is chosen on validation signers')
     overrides = {'train.epochs': a.epochs}
-    run = train(a.out/'pack', model=a.model, out=a.out/'run', **overrides)
+    run = train(a.out/'pack', model=a.model, out=run_folder, **overrides)
     clock('train')
     step(4, 'evaluate on signers that were never seen in training')
     found = evaluate(run.model_file, a.out/'pack', split='test', out=a.out/'evaluation')
@@ -114,7 +114,7 @@ of {len(pack.signs)} signs (chance: {chance:.1%}; top 5: {s["top5_accuracy"]:.1%
 <h2>Where the time went</h2>{table([(n, f"{t:.0f} s") for n, t in times], ("step", "time"))}
 <h2>Do it yourself</h2><pre>asl_simulate {a.out}/raw --signs 24 --signers 10 --clips 4 --style ragged
 asl_pack {a.out}/raw {a.out}/pack
-asl_train {a.out}/pack --model {a.model} --epochs {a.epochs} --out {a.out}/run
+asl_train {a.out}/pack --model {a.model} --epochs {a.epochs} --out {run_folder}
 asl_evaluate {run.model_file} {a.out}/pack
 asl_predict {run.model_file} {clip}</pre>'''
     machine = f'{os.cpu_count()} cores, Python {platform.python_version()}'

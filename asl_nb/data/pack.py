@@ -9,6 +9,7 @@ __all__ = ['HEADER_BYTES', 'PACK_FORMAT', 'PACK_VERSION', 'INDEX', 'npy_header',
 # %% ../../nbs/31_data.pack.ipynb #d289a62e
 import json, os, shutil, struct, warnings
 from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import blake2b
 from numbers import Integral
 from operator import index as as_index
@@ -20,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fastcore.basics import patch
 
-from ..core.errors import advice, progress, WriteError
-from ..core.files import keep_apart, lock_alone
+from ..core.errors import advice, progress, replace_folder, WriteError
+from ..core.files import besides, keep_apart, lock_alone, may_replace, not_ours, says
 from .corpus import Corpus
 from .landmarks import N_ROWS, PARTS, row_name, subset
 from .pack_reader import (
@@ -222,7 +223,8 @@ def _header(job, index, bad, notes):
 @patch
 def finish(self:PackWriter,
     table:pd.DataFrame, # of the corpus
-    strict:bool=False # refuse when a clip could not be read
+    strict:bool=False, # refuse when a clip could not be read
+    overwrite:bool=False # may another pack be replaced?
 ):
     "Write what belongs beside the array, and give the whole its name."
     data, notes = self._files[0], [n for *_, notes in self.entries() for n in notes]
@@ -242,7 +244,7 @@ def finish(self:PackWriter,
         _new_file(new/'index.parquet', parquet.getvalue())
         _new_file(new/'quarantine.csv', bad.to_csv(index=False, lineterminator='\n'))
         _new_file(new/'header.json', _lines(header))
-        _rename(new, self.out, self.folder)
+        _rename(new, self.out, self.folder, overwrite)
 
 # %% ../../nbs/31_data.pack.ipynb #97cf74d4
 def _lines(header):
@@ -256,22 +258,15 @@ def _new_file(path, data):
         f.flush()
         os.fsync(f.fileno())
 
-def _rename(new, out, folder):
-    "`new`, a folder in `folder`, becomes `out`; what was there, and the rest of `folder`, goes."
+def _rename(new, out, folder, overwrite):
+    "`new`, a folder in `folder`, becomes `out`; a pack that was there, and the rest of `folder`, goes."
+    kept = f'. What is packed stays in {folder}: a later call finishes at once'
     _sync(new)
-    if out.is_dir() and any(out.iterdir()):
-        shutil.rmtree(folder/'old', ignore_errors=True)
-        os.replace(out, folder/'old')
-    os.replace(new, out)
+    _drop(folder/'old')
+    replace_folder(new, out, folder/'old', partial(
+        may_replace, out=out, overwrite=overwrite, against=_no_pack, error=lambda s: PackError(s + kept)))
     _sync(out.parent)
     _clear(folder)
-
-def _clear(folder):
-    "Remove what is ours of a folder in which a pack was made, and the folder if nothing else is."
-    for name in ('old', 'pack'): shutil.rmtree(folder/name, ignore_errors=True)
-    with suppress(OSError):
-        for name in ('journal.jsonl', 'lock'): (folder/name).unlink(missing_ok=True)
-        folder.rmdir()
 
 def _sync(folder):
     "See to it that the names in a folder are on disk too."
@@ -279,6 +274,18 @@ def _sync(folder):
     fd = os.open(folder, os.O_RDONLY)
     try: os.fsync(fd)
     finally: os.close(fd)
+
+# %% ../../nbs/31_data.pack.ipynb #5a1c1604
+def _drop(part):
+    "Remove a pack, or what there is of one, unless there is something else too."
+    if not besides(part, _FILES): shutil.rmtree(part, ignore_errors=True)
+
+def _clear(folder):
+    "Remove what is ours of a folder in which a pack was made, and the folder if nothing else is."
+    for name in ('old', 'pack'): _drop(folder/name)
+    with suppress(OSError):
+        for name in ('journal.jsonl', 'lock'): (folder/name).unlink(missing_ok=True)
+        folder.rmdir()
 
 # %% ../../nbs/31_data.pack.ipynb #22aadaa7
 def _unread(bad, n):
@@ -442,12 +449,13 @@ def pack_corpus(
     pack = None if overwrite and _replaceable(out) else _finished(writer, corpus, strict)
     if pack is None:
         workers = _workers(workers, len(corpus))
-        return _told(_make(writer, corpus, rows, strict, show_progress, batch_size, workers))
+        return _told(_make(writer, corpus, rows, strict, show_progress, batch_size, workers,
+                           overwrite))
     _say(f'{out.name} is complete, of the same clips and settings: nothing to do', show_progress)
     return _told(pack)
 
 # %% ../../nbs/31_data.pack.ipynb #72464e04
-def _make(writer, corpus, rows, strict, show, batch_size, workers):
+def _make(writer, corpus, rows, strict, show, batch_size, workers, overwrite):
     "Go on from wherever the work stands, to the end."
     n, root, job = len(corpus), str(corpus.root.absolute()), writer.job
     paths = [os.path.join(root, p) for p in corpus.clips.path.tolist()]
@@ -461,7 +469,7 @@ def _make(writer, corpus, rows, strict, show, batch_size, workers):
                 raise PackError(f'{root} is gone. What is packed is kept: call again later')
             writer.append(notes, values)
             bar.update(len(notes))
-        writer.finish(corpus.clips, strict)
+        writer.finish(corpus.clips, strict, overwrite)
     pack = Pack.open(writer.out)
     if bad := pack.header['quarantined']:
         _say(f'{bad:,} of {n:,} clips could not be read (most often: '
@@ -501,8 +509,9 @@ def _finished(writer, corpus, strict):
     if not out.exists() or out.is_dir() and not any(out.iterdir()): return None
     try: pack = Pack.open(out)
     except PackError as e:
-        raise PackError(f'nothing was done. {e}' if _is_ours(out) else f'{out} is there already, '
-                        'no pack, and will not be overwritten: choose another folder') from e
+        ours = says(out/'header.json', PACK_FORMAT)
+        raise PackError(f'nothing was done. {e}' if ours else f'{out} is there already, no pack, '
+                        'and will not be overwritten: choose another folder') from e
     if pack.header['inputs'] != writer.job['inputs']:
         raise PackError(f'{out} holds a pack of other clips or settings ({pack!r}): choose another '
                         'folder, or replace it with overwrite=True')
@@ -515,17 +524,15 @@ def _finished(writer, corpus, strict):
     return pack
 
 # %% ../../nbs/31_data.pack.ipynb #7118c1c5
-def _is_ours(out):
-    with suppress(OSError, ValueError): return PACK_FORMAT in (out/'header.json').read_text('utf-8')
+_FILES = {'landmarks.npy', 'index.parquet', 'quarantine.csv', 'header.json'}
+
+def _no_pack(folder): return not_ours(folder, 'header.json', PACK_FORMAT, _FILES)
 
 def _replaceable(out):
     "Whether there is a pack and nothing else; `PackError` when somebody's files lie in it."
-    more = sorted(set(os.listdir(out)) - _FILES) if _is_ours(out) else None
-    if more: raise PackError(f'{out} holds more than a pack ({more[0]}, ...) and will not be '
-                             'overwritten: choose another folder')
-    return more == []
-
-_FILES = {'landmarks.npy', 'index.parquet', 'quarantine.csv', 'header.json', '.DS_Store'}
+    if not says(out/'header.json', PACK_FORMAT): return False
+    may_replace(out, out, True, _no_pack, PackError)
+    return True
 
 def _changed(files, root):
     "Paths whose file has another size than noted. A file that is gone is no matter: it is packed."

@@ -19,10 +19,10 @@ from fastcore.basics import patch
 
 from ..core.errors import (
     advice, AslNbError, atomic_path, progress, without_tensorflow, WriteError)
-from ..core.files import atomic_folder, keep_apart, lock_alone
-from asl_nb.data.corpus import (
-    clip_path, Corpus, CorpusError, CSV, fresh_corpus, link_or_copy, plain, QUARANTINE,
-    save_quarantine)
+from ..core.files import keep_apart, lock_alone
+from .corpus import (
+    atomic_corpus, clip_path, Corpus, CorpusError, CSV, fresh_corpus, link_or_copy, plain,
+    QUARANTINE, save_quarantine)
 from .importers import list_clips
 from .pack_reader import size_and_time
 from .recording import RecordingError, write_recording
@@ -214,13 +214,13 @@ def _table_of(films, notes):
     return table if (table.damaged != '').any() else table.drop(columns='damaged')
 
 # %% ../../nbs/71_data.video_corpus.ipynb #029b5dd1
-def _assemble(films, paths, notes, out):
+def _assemble(films, paths, notes, out, *how):
     "The corpus of all films that gave a recording; whole or not at all."
     whole = [k for k, n in enumerate(notes) if 'reason' not in n]
     table = _table_of([films[k] for k in whole], [notes[k] for k in whole])
     signs = {s: i for i, s in enumerate(sorted({films[k].sign for k in whole}))}
     bad = [(f.name, n['reason']) for f, n in zip(films, notes) if 'reason' in n]
-    with atomic_folder(out) as new:
+    with atomic_corpus(out, *how) as new:
         for k, path in zip(whole, table.path):
             link_or_copy(paths[k].with_suffix('.parquet'), new/path)
         save_quarantine(bad, new)
@@ -307,7 +307,7 @@ def import_videos(
         fresh_corpus(out, overwrite, made_of)            # nobody was faster
         paths, notes = _all_notes(films, settings, done, n, show_progress)
         bad = _rejected(films, notes, strict, done)
-        corpus = _assemble(films, paths, notes, out)
+        corpus = _assemble(films, paths, notes, out, overwrite, made_of)
         _clear(done)
     _report(bad, notes, corpus, show_progress)
     return corpus

@@ -152,6 +152,8 @@ def _labelled(kind, label, text):
     return f'<p class="{kind}"><strong>{label}</strong> {esc(text)}</p>' if text else ''
 
 # %% ../../nbs/36_exploration.report.ipynb #9c8aa3ae
+_OURS = '<meta name="generator" content="asl_nb">'
+
 def page_html(
     title:str, # of the page
     short:list, # the most important sentences
@@ -162,7 +164,7 @@ def page_html(
     css = (files('asl_nb')/'static/report.css').read_text('utf-8')
     toc = ''.join(f'<li><a href="#{s.id}">{esc(s.title)}</a></li>' for s in sections)
     points = ''.join(f'<li>{esc(s)}</li>' for s in short)
-    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{_OURS}'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<title>{esc(title)}</title><style>{css}</style></head><body>'
             f'<header><h1>{esc(title)}</h1><div class="short"><strong>In short</strong>'
@@ -174,10 +176,15 @@ def page_html(
 def check_page_name(
     path # where a page is to be written
 ) -> Path:
-    "The path, if it is one of a page. Raises `ArgumentError`."
+    "The path, if it is one of a page, free or that of a page of ours. Raises `ArgumentError`."
     path = Path(path)
-    if path.suffix.lower() in ('.html', '.htm') and not path.is_dir(): return path
-    raise ArgumentError(f'{path}: a report is one file, expected a name ending in .html')
+    if path.suffix.lower() not in ('.html', '.htm') or path.is_dir():
+        raise ArgumentError(f'{path}: a report is one file, expected a name ending in .html')
+    if not path.exists(): return path
+    with path.open('rb') as f: head = f.read(1000)
+    if _OURS.encode() in head: return path
+    raise ArgumentError(f'{path} was not written here, so it is not replaced: choose another name, or '
+                    'remove it yourself')
 
 # %% ../../nbs/36_exploration.report.ipynb #86069eb7
 def write_page(
@@ -188,6 +195,7 @@ def write_page(
     with atomic_path(check_page_name(path)) as new:
         new.touch()
         new.write_text(page() if callable(page) else page, encoding='utf-8')
+        check_page_name(path)             # hours later
     return Path(path)
 
 # %% ../../nbs/36_exploration.report.ipynb #081cd661

@@ -238,6 +238,7 @@ def _known(cache):
 def _keep(cache, known):
     "Write the rows of a cache, whole or not at all."
     if cache is None or not known: return
+    _known(cache)       # what is there by now is a cache, too
     with atomic_path(cache) as new: pd.DataFrame(list(known.values())).to_parquet(new)
 
 # %% ../../nbs/26_exploration.statistics.ipynb #11f47412

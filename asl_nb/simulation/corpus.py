@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ..core.errors import ArgumentError, progress
-from ..core.files import at_work, atomic_folder
+from ..core.files import at_work
 from ..core.parallel import in_processes
-from ..data.corpus import clip_path, Corpus, CorpusError, fresh_corpus
+from ..data.corpus import atomic_corpus, clip_path, Corpus, CorpusError, fresh_corpus
 from ..data.recording import Recording, write_recording
 from asl_nb.simulation.motion import (
     as_sign, as_signer, bend_wrist, elbow, LEFT_DOMINANT, LENGTHS, make_signers, mix_bits,
@@ -141,5 +141,5 @@ def simulate_corpus(
     signs, signers = make_signs(n_signs, seed), make_signers(n_signers, seed)
     blocks = list(_blocks(signs, signers, clips_per_sign_per_signer, seed, style))
     workers = _n_workers(workers, len(blocks))
-    with atomic_folder(out) as new: _write_corpus(new, blocks, signs, workers)
+    with atomic_corpus(out, overwrite) as new: _write_corpus(new, blocks, signs, workers)
     return Corpus.read(out)
