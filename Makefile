@@ -1,12 +1,13 @@
-# make demo · test · lab · bench · clean       (PYTHON=python3.12 make demo  to choose another interpreter)
+# make demo · test · lab · docs · bench · clean       (PYTHON=python3.12 make demo  to choose another interpreter)
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN = .venv/bin
 
-.PHONY: help demo test lab bench outputs clean
+.PHONY: help demo test lab docs bench outputs clean
 help:
 	@echo 'make demo    simulate, pack, train, evaluate on unseen signers, predict: out/report.html'
 	@echo 'make test    every check that CI runs'
 	@echo 'make lab     open the course in JupyterLab'
+	@echo 'make docs    the notebooks as a site: _docs/index.html'
 	@echo 'make bench   measure, write bench/results.md'
 	@echo 'make outputs run every notebook and store its outputs, write README.md'
 	@echo 'make clean   remove what runs leave behind (not .venv, not your data)'
@@ -28,6 +29,9 @@ test: $(BIN)/.ready
 
 lab: $(BIN)/.ready
 	$(BIN)/jupyter lab nbs/index.ipynb
+
+docs: $(BIN)/.ready
+	$(BIN)/python tools/docs.py
 
 bench: $(BIN)/.ready
 	$(BIN)/python bench/run.py

@@ -1,19 +1,19 @@
 """The notebook as a person meets it: JupyterLab in a real browser, the explorer moved by hand, an animation seen to move.
 
-Needs Debian's Chromium and Playwright; without them it is skipped, and says so. Screenshots stay in out/browser/.
+Needs Debian's Chromium and Playwright; without them it is skipped and says so, and with CI=true it fails. Screenshots stay in out/browser/.
 """
-import hashlib, json, os, shutil, socket, subprocess, sys, time, urllib.request
+import hashlib, json, os, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = shutil.which('chromium') or '/usr/bin/chromium'
-OUT = ROOT/'out'/'browser'
+from conftest import needed
 
-if not Path(CHROMIUM).exists():
-    pytest.skip('browser tests: chromium is not installed (Debian: apt-get install chromium)', allow_module_level=True)
-sync_api = pytest.importorskip('playwright.sync_api', reason='browser tests: playwright is not installed')
+CHROMIUM = needed('browser tests', 'chromium', packages=['playwright'])
+from playwright import sync_api  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT/'out'/'browser'
 
 CELLS = ['''
 import os, tempfile

@@ -1,10 +1,12 @@
 "Films of signs where they are hard to keep: six people in a notebook's budget, and a disk that is full."
-import base64, os, re, shutil
+import base64, os, re
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from conftest import needed
 
 os.environ.setdefault('ASL_NB_QUIET', '1')
 
@@ -38,7 +40,7 @@ def test_six_people_keep_their_48_frames(film):
 def test_a_full_disk_is_a_write_error(film, kind, tmp_path, full_disk):
     from asl_nb.core.errors import WriteError
     from asl_nb.view.animation import export_animation
-    if kind == 'mp4' and not shutil.which('ffmpeg'): pytest.skip('ffmpeg is not installed')
+    if kind == 'mp4': needed('a film as .mp4', 'ffmpeg')
     with full_disk(4000), pytest.raises(WriteError, match='was not written'):
         export_animation(film, tmp_path/f'film.{kind}')
     assert list(tmp_path.iterdir()) == []

@@ -8,10 +8,11 @@ usage: check.py [--only NAME ...]
 3 order     notebooks import only from lower numbers, or earlier names where they share one
 4 readme    README.md is what index.ipynb says
 5 sidebar   every notebook has its place in the site's sidebar and on the map of index.ipynb
-6 notebooks nbdev_test, with the flags for what is installed (pose-format, TensorFlow and Keras, Ray, a GPU) and at hand (CI, real recordings)
-7 tests     pytest on tests/
+6 docs      the site is built: no broken link, no option that means nothing, every page in the sidebar; one looked at in Chromium
+7 notebooks nbdev_test, with the flags for what is installed (pose-format, TensorFlow and Keras, Ray, a GPU) and at hand (CI, real recordings)
+8 tests     pytest on tests/
 
-With CI=true the slow cells and long tests run too; with ASL_REAL_DATA naming the folder of real recordings, theirs.
+With CI=true the slow cells and long tests run too, and a missing browser fails what needs it instead of skipping it; with ASL_REAL_DATA naming the folder of real recordings, theirs.
 The last line counts: N passed, N failed.
 """
 import argparse, json, os, re, shutil, subprocess, sys, tempfile, time
@@ -88,10 +89,23 @@ def sidebar():
     site, index = (p.read_text(encoding='utf-8') for p in (ROOT/'_quarto.yml', ROOT/'nbs'/'index.ipynb'))
     names = [p.name for p in sorted((ROOT/'nbs').glob('*.ipynb'))]
     lost = [f'{n} is not in _quarto.yml' for n in names if n not in site]
-    lost += [f'{n} is not on the map of index.ipynb: run make outputs' for n in names[:-1] if n not in index]
+    lost += [f'{n} is not on the map of index.ipynb: run make outputs' for n in names if n != 'index.ipynb' and n not in index]
     lost += [f'{n} is on the map or in the sidebar, and does not exist'
              for n in sorted(set(re.findall(r'\b\d\d_[\w.]+\.ipynb', site + index)) - set(names))]
     say('sidebar: every notebook has its place in the sidebar and on the map', not lost, '\n'.join(lost))
+
+
+def docs():
+    from docs import chromium
+    what = 'docs: the site is whole'
+    with tempfile.TemporaryDirectory() as tmp:
+        look = bool(chromium() and find_spec('playwright'))
+        rc, out = sh(sys.executable, 'tools/docs.py', '--out', Path(tmp)/'site', *(['--look'] if look else []))
+    if rc or look: say(what + ', and a page shows in Chromium' * look, rc == 0, out)
+    elif CI: say(what, False, 'Chromium or Playwright is missing, and CI is true: apt-get install chromium, pip install playwright')
+    else:
+        say(what, True)
+        skipped.append('a page of the site in a browser: Chromium or Playwright is not installed')
 
 
 PACKAGES = {'extra': ['pose_format'], 'keras': ['tensorflow', 'keras'], 'ray': ['ray']}     # flag → what its cells import
@@ -130,7 +144,7 @@ def notebooks():
 
 
 def tests():
-    rc, out = sh(sys.executable, '-m', 'pytest', '-q', '-rs', '--durations=5', 'tests')
+    rc, out = sh(sys.executable, '-m', 'pytest', '-q', '-rs', '--continue-on-collection-errors', '--durations=5', 'tests')
     print(out[-12000:], flush=True)
     last = out.strip().splitlines()[-1] if out.strip() else ''
     n = lambda word: sum(map(int, re.findall(rf'(\d+) {word}', last)))
@@ -140,7 +154,7 @@ def tests():
 
 
 def main():
-    steps = [clean, export, order, readme, sidebar, notebooks, tests]
+    steps = [clean, export, order, readme, sidebar, docs, notebooks, tests]
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--only', nargs='+', choices=[s.__name__ for s in steps])
     only = p.parse_args().only

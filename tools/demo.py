@@ -61,12 +61,8 @@ def main():
     run_folder = a.out/'runs'/time.strftime('%Y%m%d-%H%M%S')           # what is there is replaced only where it is a corpus or a pack of ours
 
     from matplotlib import pyplot as plt
+    from asl_nb import draw_frame, evaluate, pack_corpus, SignPredictor, simulate_corpus, train
     from asl_nb.training import metrics
-    from asl_nb.data.landmarks import draw_frame
-    from asl_nb.data.pack import pack_corpus
-    from asl_nb.live.predictor import SignPredictor
-    from asl_nb.simulation.corpus import simulate_corpus
-    from asl_nb.training.trainer import evaluate, train
 
     step(1, 'simulate signers and signs (invented movements, not American Sign Language)')
     corpus = simulate_corpus(a.out/'raw', n_signs=24, n_signers=10, clips_per_sign_per_signer=4, style='ragged', overwrite=True)

@@ -3,11 +3,14 @@
 
 usage: readme.py [--check]        (--check: write nothing, exit status 1 when README.md is not what it would be)
 
-Cells flagged `hide` or `include: false` are left out. The first picture becomes asl_nb/static/banner.png, links lead to the same
-files from the top of the repository, and a subtitle under the title stays a quotation.
+Cells flagged `hide` or `include: false` are left out. The first picture becomes asl_nb/static/banner.png, a link to a notebook leads
+to its page on the site (settings.ini: doc_host, doc_baseurl), one to another file to the same file from the top of the repository,
+and a subtitle under the title stays a quotation.
 """
-import json, re, sys
+import re, sys
 from pathlib import Path
+
+from docs import facts, page_of
 
 ROOT = Path(__file__).resolve().parents[1]
 BANNER = 'asl_nb/static/banner.png'
@@ -34,7 +37,8 @@ def render():
     for n, name in enumerate(pictures):
         if n: raise SystemExit('index.ipynb shows more than one picture: README.md has room for one')
         text = re.sub(rf'!\[[^\]]*\]\({re.escape(name)}\)', f'![A simulated sign, frame by frame]({BANNER})', text)
-    text = re.sub(r'\]\((\d\d_[\w.]+\.ipynb)', r'](nbs/\1', text).replace('](../', '](')
+    site = facts()['doc_host'] + facts()['doc_baseurl']
+    text = re.sub(r'\]\(([\w.]+)\.ipynb', lambda m: f']({site}/{page_of(m[1])}.html', text).replace('](../', '](')
     text = '<!-- Made from nbs/index.ipynb by tools/readme.py: change that notebook, not this page. -->\n\n' + text
     return re.sub(r'\n{3,}', '\n\n', text).strip() + '\n', next(iter(pictures.values()), None)
 
