@@ -5,12 +5,13 @@ usage: check.py [--only NAME ...]
 
 1 clean     notebooks are as nbdev_clean leaves them
 2 export    the generated modules, deleted and exported anew, are the committed ones
-3 order     notebooks import only from lower numbers, or earlier names where they share one
+3 order     notebooks import only from lower numbers, also through the front door, and no two share one
 4 readme    README.md is what index.ipynb says
 5 sidebar   every notebook has its place in the site's sidebar and on the map of index.ipynb
 6 docs      the site is built: no broken link, no option that means nothing, every page in the sidebar; one looked at in Chromium
-7 notebooks nbdev_test, with the flags for what is installed (pose-format, TensorFlow and Keras, Ray, a GPU) and at hand (CI, real recordings)
-8 tests     pytest on tests/
+7 kernel    some notebooks as a reader runs them, in JupyterLab's own kernel: no traceback, and every stored figure is shown
+8 notebooks nbdev_test, with the flags for what is installed (pose-format, TensorFlow and Keras, Ray, a GPU) and at hand (CI, real recordings)
+9 tests     pytest on tests/
 
 With CI=true the slow cells and long tests run too, and a missing browser fails what needs it instead of skipping it; with ASL_REAL_DATA naming the folder of real recordings, theirs.
 The last line counts: N passed, N failed.
@@ -108,6 +109,39 @@ def docs():
         skipped.append('a page of the site in a browser: Chromium or Playwright is not installed')
 
 
+AS_A_READER = '01_signs', '14_data.landmarks', '22_view.skeleton', '23_view.animation', '27_exploration.plots'   # many figures, some real recordings
+
+
+def run_all(path):
+    "The notebook after *Run All* in a kernel of its own, without the real recordings."
+    import nbformat
+    from nbclient import NotebookClient
+    nb = nbformat.read(path, as_version=4)
+    for cell in nb.cells: cell.outputs = [] if cell.cell_type == 'code' else None
+    env = {k: v for k, v in ENV.items() if k not in ('ASL_REAL_DATA', 'ASL_NB_STORING_OUTPUTS')}
+    NotebookClient(nb, timeout=300, kernel_name='python3', allow_errors=True, resources=dict(metadata=dict(path=str(path.parent)))).execute(env=env)
+    return nb
+
+
+def unlike(run, stored):
+    "What a reader sees otherwise than it is stored: errors, and cells with more or fewer figures. A cell that says what it lacks may show none."
+    for now, then in zip(run['cells'], stored['cells']):
+        if now['cell_type'] != 'code': continue
+        source = ''.join(now['source'])
+        for o in now['outputs']:
+            if o['output_type'] == 'error': yield f'{now["id"]}: {o["ename"]}: {o["evalue"]}'
+        n, m = (sum('image/png' in o.get('data', {}) for o in c['outputs']) for c in (now, then))
+        left_out = any('so it is left out' in ''.join(o.get('text', '')) for o in now['outputs'])
+        if n != m and not left_out: yield f'{now["id"]}: {n} figures, stored are {m}: {source.splitlines()[-1][:80]}'
+
+
+def kernel():
+    for name in AS_A_READER:
+        path = ROOT/'nbs'/f'{name}.ipynb'
+        wrong = list(unlike(run_all(path), json.loads(path.read_text(encoding='utf-8'))))
+        say(f'kernel: {name} in Jupyter, Run All', not wrong, '\n'.join(wrong))
+
+
 PACKAGES = {'extra': ['pose_format'], 'keras': ['tensorflow', 'keras'], 'ray': ['ray']}     # flag → what its cells import
 
 
@@ -154,7 +188,7 @@ def tests():
 
 
 def main():
-    steps = [clean, export, order, readme, sidebar, docs, notebooks, tests]
+    steps = [clean, export, order, readme, sidebar, docs, kernel, notebooks, tests]
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--only', nargs='+', choices=[s.__name__ for s in steps])
     only = p.parse_args().only
