@@ -23,7 +23,7 @@ from textwrap import fill
 from fastcore.script import anno_parser, Param
 from packaging.requirements import Requirement
 
-from .core.errors import AslNbError, suggest
+from .core.errors import AslNbError, fault_of_machine, suggest
 
 # %% ../nbs/95_cli.ipynb #d6dce4d6
 def say_error(
@@ -76,6 +76,7 @@ def command(
         except BrokenPipeError: status = hang_up()
         except (AslNbError, OSError) as e: status = say_error(fn.__name__, as_options(fn, str(e)))
         except ImportError as e: status = say_error(fn.__name__, f'{e}. asl_doctor says what to do')
+        except MemoryError as e: status = say_error(fn.__name__, str(e) or 'not enough memory')
         except KeyboardInterrupt: status = say_error(fn.__name__, 'interrupted', 130)
         return status or 0
     return run
@@ -412,7 +413,10 @@ def asl_predict(
     bad = []
     for clip in clips:
         try: found = predictor.predict(clip, top=top)
-        except (AslNbError, OSError) as e:
+        except (AslNbError, OSError, MemoryError) as e:
+            if why := fault_of_machine(e): raise AslNbError(
+                f'{clip}: {why}, which says nothing about the clip. It and those after it have no '
+                'answer: mend the cause and ask again') from e
             bad.append(str(e) if str(clip) in str(e) else f'{clip}: {e}')
         else: print(answer_line(clip, found) if json_ else answer_text(clip, found), flush=True)
     if bad: raise AslNbError(f'{len(bad)} of {len(clips)} clips gave no answer\n' + '\n'.join(bad))

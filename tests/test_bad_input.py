@@ -15,7 +15,7 @@ from asl_nb.data.dataset import ASL_DATASET, to_PT_DataLoader
 from asl_nb.models.files import MODEL_FORMAT, ModelFileError, load_model, save_model
 from asl_nb.models.registry import build_model
 from asl_nb.data.pack import pack_corpus
-from asl_nb.live.predictor import SignPredictor
+from asl_nb.live.predictor import SignPredictor, write_video
 from asl_nb.preprocessing.frontends import build_frontend
 from asl_nb.data.recording import Recording, write_recording
 from asl_nb.data.corpus import write_corpus
@@ -100,9 +100,10 @@ def film(path, n=40, size=(96, 64)):
 def big_model(folder): save_model(build_model('MeanPoolPredictor', 3, hidden_dim=256), folder/'m.safetensors', SIGNS)
 def corpus(folder): write_corpus((recording(40, k) for k in range(3)), folder/'corpus')
 def parquet(folder): video_to_parquet(folder.parent/'film.mp4', folder/'film.parquet', tracker=SomebodyIsThere(), show_progress=False)
+def video(folder): write_video(np.random.default_rng(0).integers(0, 256, (30, 120, 160, 3), np.uint8), folder/'film.webm', fps=12)
 
 
-@pytest.mark.parametrize('write', [big_model, corpus, parquet])
+@pytest.mark.parametrize('write', [big_model, corpus, parquet, video])
 @pytest.mark.parametrize('there', [False, True], ids=['new', 'over an old one'])
 def test_full_disk_leaves_nothing_half_written(tmp_path, write, there, full_disk):
     film(tmp_path/'film.mp4')
@@ -125,7 +126,16 @@ def on_a_tiny_disk(tmp_path):
     return disk
 
 
-@pytest.mark.parametrize('write', [big_model, corpus, parquet])
+def test_a_video_that_lacks_its_last_byte_is_not_whole(tmp_path, full_disk):
+    "All frames can be read in it; what is cut off is the index behind them."
+    video(tmp_path)
+    size = (tmp_path/'film.webm').stat().st_size
+    (tmp_path/'film.webm').unlink()
+    with full_disk(size - 1), pytest.raises(WriteError, match='film.webm was not written'): video(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('write', [big_model, corpus, parquet, video])
 def test_a_disk_that_is_really_full(tmp_path, write):
     film(tmp_path/'film.mp4')
     disk = on_a_tiny_disk(tmp_path)

@@ -25,7 +25,7 @@ def test_a_pack_has_the_figures_of_its_corpus(corpus, pack):
     same = [f for f in FIGURES if f not in ('first_frame', 'wrist_z')]
     a, b = clip_statistics(corpus), clip_statistics(pack)
     pd.testing.assert_frame_equal(a[same], b[same])
-    assert list(a.sign) == list(b.sign) and list(a.participant_id) == list(b.participant_id)
+    assert list(a.sign) == list(b.sign) and list(a.signer) == list(b.signer)
     assert b.wrist_z.isna().all() and (b.first_frame == -1).all()
 
 

@@ -36,8 +36,10 @@ class Holistic:
     def reset(self): log('reset')
     def close(self): log('close')
     def process(self, rgb):
-        red, green, _ = rgb.reshape(-1, 3).mean(0)
+        red, green, blue = rgb.reshape(-1, 3).mean(0)
         if red > 150 and green < 80: os.kill(os.getpid(), 11)
+        if blue > 150 and red < 80: os.kill(os.getpid(), 9)
+        if green > 150 and red < 80: raise MemoryError
         if rgb.size > 500: time.sleep(float(os.environ.get('FAKE_SECONDS', 0)))
         found = Found()
         if rgb.mean() > 30: found.right_hand_landmarks = Hand(round(float(rgb.mean())) / 255)
@@ -192,6 +194,18 @@ def test_a_film_that_crashes_the_tracker_costs_itself_alone(films, tmp_path, med
     before = mediapipe().count('reset')
     assert len(go(films, tmp_path/'strict')) == 6
     assert mediapipe().count('reset') - before == 2
+
+
+@pytest.mark.parametrize('color, words', [((20, 20, 220), 'worker was killed .*not enough memory.*call again'),
+                                          ((20, 220, 20), '5 greedy.mp4: there was not enough memory')])
+def test_no_memory_says_nothing_about_a_film(films, tmp_path, mediapipe, color, words):
+    film(films/'sign1'/'5 greedy.mp4', color=color)
+    with pytest.raises(V.RecordingError, match=words): go(films, tmp_path/'corpus')
+    assert not (tmp_path/'corpus').exists()
+    film(films/'sign1'/'5 greedy.mp4', grey=100)                    # as with more memory
+    before = mediapipe().count('reset')
+    assert len(go(films, tmp_path/'corpus')) == 6
+    assert mediapipe().count('reset') - before <= 3                 # five were done before
 
 
 def test_a_damaged_film_is_imported_with_a_warning(films, tmp_path, mediapipe):

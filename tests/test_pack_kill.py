@@ -3,7 +3,7 @@
 Each case starts `pack_corpus` in a process of its own, kills it (SIGKILL, which no code can catch), starts it again
 until it is through, and compares the folder with that of a run that nobody disturbed.
 """
-import contextlib, os, random, signal, subprocess, sys, textwrap, time
+import os, random, signal, subprocess, sys, textwrap, time
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,8 @@ CLIPS, BATCH = 120, 8
 # A packing process. `die` = at which call of the functions that touch the disk it kills itself: before the call, or,
 # for a write, when half of it is written. Each call is printed when `die` is negative.
 CHILD = textwrap.dedent('''
-    import contextlib, os, signal, sys
-    import asl_nb.data.pack_reader as C, asl_nb.data.pack as J, asl_nb.data.pack as P
+    import os, signal, sys
+    import asl_nb.data.pack as J, asl_nb.data.pack as P
     raw, out, workers, batch, die = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
     calls = 0
     def mortal(f, name, half=False):
@@ -36,13 +36,6 @@ CHILD = textwrap.dedent('''
                 os.kill(os.getpid(), signal.SIGKILL)
             return f(*args, **kw)
         return g
-    processes = C.worker_processes
-    @contextlib.contextmanager
-    def ready(*args):   # the packer works itself until workers are up: here they are up at once
-        with processes(*args) as links:
-            for link in links: assert link.poll(60)
-            yield links
-    C.worker_processes = ready
     J.write_all = P.write_all = mortal(J.write_all, 'write', half=True)
     for name in ('fsync', 'replace'): setattr(os, name, mortal(getattr(os, name), name))
     P._new_file = mortal(P._new_file, 'new_file')
@@ -76,19 +69,6 @@ def raw(tmp_path_factory):
 def whole(raw):
     "The pack of an undisturbed run in one process."
     return content(pack_corpus(raw, raw.parent/'whole', workers=1, show_progress=False).path)
-
-
-@pytest.fixture
-def workers_at_once(monkeypatch):
-    "A packer works itself until its workers are up, which would leave them nothing of so small a corpus."
-    import asl_nb.data.pack_reader as C
-    processes = C.worker_processes
-    @contextlib.contextmanager
-    def ready(*args):
-        with processes(*args) as links:
-            for link in links: assert link.poll(60)
-            yield links
-    monkeypatch.setattr(C, 'worker_processes', ready)
 
 
 def content(folder):
@@ -126,7 +106,7 @@ def test_whole(whole, raw):
         np.testing.assert_array_equal(pack[clip], corpus[number].xyz[:, pack.rows, :2])
 
 
-def test_same_bytes_whatever_the_workers_and_batches(raw, whole, tmp_path, workers_at_once):
+def test_same_bytes_whatever_the_workers_and_batches(raw, whole, tmp_path):
     for workers, batch in (2, 8), (2, 1), (1, 50), (3, 7):
         out = tmp_path/f'{workers}-{batch}'
         pack = pack_corpus(raw, out, workers=workers, batch_size=batch, show_progress=False)
@@ -272,14 +252,14 @@ def test_a_closed_folder(raw, tmp_path):
         pack_corpus(raw, tmp_path/'closed'/'pack', workers=1, show_progress=False)
 
 
-def test_a_worker_that_dies(raw, whole, tmp_path, workers_at_once, monkeypatch):
+def test_a_worker_that_dies(raw, whole, tmp_path, monkeypatch):
     from asl_nb.data.pack import PackWriter
     original = PackWriter.append
     def then_kill(self, *args):
         original(self, *args)
         for p in psutil.Process().children(): p.kill()
     monkeypatch.setattr(PackWriter, 'append', then_kill)
-    with pytest.raises(PackError, match='a worker process died.*call again'):
+    with pytest.raises(PackError, match='a worker process was killed.*call again'):
         pack_corpus(raw, tmp_path/'pack', workers=2, batch_size=4, show_progress=False)
     monkeypatch.undo()
     assert content(pack_corpus(raw, tmp_path/'pack', workers=2, show_progress=False).path) == whole
@@ -296,7 +276,7 @@ def test_from_a_script_without_a_main_guard(raw, whole, tmp_path):
     assert content(tmp_path/'pack') == whole
 
 
-def test_workers_start_although_a_module_of_the_user_has_a_name_of_pythons(raw, whole, tmp_path, monkeypatch, workers_at_once):
+def test_workers_start_although_a_module_of_the_user_has_a_name_of_pythons(raw, whole, tmp_path, monkeypatch):
     "A `types.py` beside the script is found first; Python must be up before it looks there."
     (tmp_path/'types.py').write_text('raise SystemExit("not the one that Python wants")')
     monkeypatch.syspath_prepend(tmp_path)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AslNbError', 'ArgumentError', 'MissingExtra', 'WriteError', 'suggest', 'replace_folder', 'advice', 'atomic_path',
-           'optional', 'without_tensorflow', 'progress', 'beside_bars']
+           'fault_of_machine', 'optional', 'without_tensorflow', 'progress', 'beside_bars']
 
 # %% ../../nbs/10_core.errors.ipynb #906f0cf7
 import difflib, errno, importlib, os, secrets, shutil, sys
@@ -128,6 +128,18 @@ def atomic_path(
     finally:
         try: _remove(new)
         except OSError: pass          # its folder may never have come to be
+
+# %% ../../nbs/10_core.errors.ipynb #16b53e47
+_OF_THE_FILE = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP,
+                errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO}  # not there, closed, no file at all
+
+def fault_of_machine(
+    e:BaseException # what came of reading a file
+) -> str: # in words; '' = it is the file that is at fault
+    "What kept the machine from reading a file, about which nothing is known then."
+    if isinstance(e, MemoryError): return 'there was not enough memory'
+    if not isinstance(e, OSError) or e.errno is None or e.errno in _OF_THE_FILE: return ''
+    return e.strerror or str(e)
 
 # %% ../../nbs/10_core.errors.ipynb #7b9a9961
 def _why_missing(module, e):

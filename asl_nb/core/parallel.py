@@ -57,12 +57,12 @@ def _start_worker(serve):
 def worker_processes(
     n:int, # how many
     serve:str='asl_nb.core.parallel:serve' # what a worker runs, module:function; it gets a descriptor
-): # list of connections, one to each
+): # {connection to it: its `subprocess.Popen`}
     "`n` workers, gone when the block ends, however it ends."
     workers = {}
     try:
         for _ in range(n): workers.update([_start_worker(serve)])
-        yield list(workers)
+        yield dict(workers)
     finally:
         for link, process in workers.items():
             link.close()

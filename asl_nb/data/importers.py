@@ -11,13 +11,15 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache, partial
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.lib import format as npy
 
-from ..core.errors import ArgumentError, AslNbError, optional, WriteError
+from ..core.errors import ArgumentError, AslNbError, fault_of_machine, optional, WriteError
 from ..core.settings import ConfigError
 from .corpus import check_name, Corpus, CorpusError, write_corpus
 from .landmarks import HAND_NAMES, N_ROWS, PARTS, POSE_NAMES, row_name, subset
@@ -139,6 +141,9 @@ def _readable(takes, bad, strict):
         try: rec = _named(read())
         except WriteError: raise
         except AslNbError as e: bad.append((name, _reason(e, name)))
+        except (MemoryError, OSError) as e: raise CorpusError(
+            f'{name}: {fault_of_machine(e) or e}, which says nothing about the clip; no corpus was '
+            'written. Mend the cause and call again') from e
         else: yield rec
     if n == 0: raise CorpusError('there is no clip to import')
     if bad and (strict or len(bad) == n): raise RecordingError(
@@ -299,10 +304,18 @@ def _frame_files(take):
 # %% ../../nbs/17_data.importers.ipynb #7d0a1ef5
 def _read_values(path):
     "One frame's vector. Never runs code: a pickled array is refused."
-    try: v = np.load(path, allow_pickle=False)
-    except Exception as e: raise RecordingError(f'{path.name}: not a readable .npy: {e}') from None
-    if v.ndim == 1 and len(v) in VALUE_LAYOUTS and v.dtype.kind in 'fiu': return v
-    raise RecordingError(f'{path.name}: expected 258 or 1662 numbers, this is {v.dtype} {v.shape}')
+    try:
+        data = BytesIO(path.read_bytes())
+        npy.read_magic(data)
+        shape, _, dtype = npy.read_array_header_1_0(data)
+    except Exception as e:
+        if fault_of_machine(e): raise
+        raise RecordingError(f'{path.name}: not a readable .npy: {e}') from None
+    if len(shape) == 1 and shape[0] in VALUE_LAYOUTS and dtype.kind in 'fiu':
+        values = data.read()
+        if len(values) == shape[0]*dtype.itemsize: return np.frombuffer(values, dtype)
+        raise RecordingError(f'{path.name}: not a readable .npy: {len(values)} bytes of values')
+    raise RecordingError(f'{path.name}: expected 258 or 1662 numbers, this is {dtype} {shape}')
 
 # %% ../../nbs/17_data.importers.ipynb #14ea147e
 def _read_take(take, sign, signer):
@@ -375,9 +388,11 @@ def read_pose(
     Pose = optional('pose_format', 'pose').Pose
     meta.setdefault('source', str(path))
     try: pose = Pose.read(Path(path).read_bytes())
-    except OSError as e: raise RecordingError(f'{path}: cannot be read: {e.strerror}') from None
     except Exception as e:
-        raise RecordingError(f'{path}: is not a readable .pose file: {e}') from None
+        if fault_of_machine(e): raise
+        why = isinstance(e, OSError) and e.strerror
+        why = f'cannot be read: {why}' if why else f'is not a readable .pose file: {e}'
+        raise RecordingError(f'{path}: {why}') from None
     try: return Recording(_to_xyz(pose, person), fps=round(float(pose.body.fps), 4) or None, **meta)
     except RecordingError as e: raise RecordingError(f'{path}: {e}') from None
 

@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from numpy.lib import format as npy
 from numpy.lib.npyio import NpzFile
 
-from ..core.errors import suggest
+from ..core.errors import fault_of_machine, suggest
 from ..core.settings import ConfigError, setting, Settings
 from .corpus import (
     clip_path, Corpus, CorpusError, CSV, merge_corpora, QUARANTINE, SIGN_MAP, write_corpus)
@@ -314,7 +314,9 @@ def __iter__(self:_Takes):
     for k, n in enumerate(self.frames.tolist()):
         rows = n if self.layout.offsets else 1
         try: values, mask = self.rows.take(rows), self.mask and self.mask.take(rows)
-        except Exception as e: raise RecordingError(f'{self.name}: is damaged: {e}') from None
+        except Exception as e:
+            why = fault_of_machine(e) or f'is damaged: {e}'
+            raise RecordingError(f'{self.name}: {why}') from None
         name = f'{self.name}#{k}'
         yield name, partial(self._recording, k, name, values, mask)
 

@@ -21,12 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fastcore.basics import patch
 
-from ..core.errors import advice, progress, replace_folder, WriteError
+from ..core.errors import (
+    advice, fault_of_machine, progress, replace_folder, WriteError)
 from ..core.files import besides, keep_apart, lock_alone, may_replace, not_ours, says
 from .corpus import Corpus
 from .landmarks import N_ROWS, PARTS, row_name, subset
 from .pack_reader import (
     data_hash, Packed, PackError, read_batches, same_content, SameContent, size_and_time)
+from .recording import open_parquet
 
 # %% ../../nbs/31_data.pack.ipynb #bc187d88
 HEADER_BYTES = 128
@@ -372,23 +374,29 @@ def open(cls:Pack,
     path = Path(path).absolute()
     header = _read_header(path)
     try:
-        table = pq.ParquetFile(pa.BufferReader((path/'index.parquet').read_bytes())).read()
+        index = _read_index(path/'index.parquet')
         landmarks = np.load(path/'landmarks.npy', mmap_mode='r', allow_pickle=False)
         (path/'quarantine.csv').stat()
         if landmarks.nbytes + HEADER_BYTES != (size := (path/'landmarks.npy').stat().st_size):
             raise ValueError(f'landmarks.npy has {size:,} bytes')
     except (OSError, ValueError, EOFError, pa.ArrowException) as e:
+        if fault_of_machine(e): raise
         raise PackError(f'{path}: a part of it is missing or cut short ({e}): {_AGAIN}') from e
-    if not _agree(header, table.schema, index := table.to_pandas(), landmarks):
+    if not _agree(header, index, landmarks):
         raise PackError(f'{path}: header, index and array do not belong together: {_AGAIN}')
     return cls(path, header, index, landmarks)
 
 _AGAIN = 'copy the pack again, or pack again with overwrite=True'
-def _agree(header, schema, index, landmarks):
+def _read_index(path):
+    file = open_parquet(path)
+    if not file.schema_arrow.equals(INDEX): raise ValueError(f'{path.name} is no index of a pack')
+    return file.read().to_pandas()
+
+def _agree(header, index, landmarks):
     shape = header['frames'], len(header['rows']), len(header['dims'])
     said = {k: v for k, v in header.items() if k != 'hash'}
-    return (schema.equals(INDEX) and pack_hash(said, index) == header['hash']
-            and landmarks.shape == shape and landmarks.dtype == header['dtype'])
+    return (pack_hash(said, index) == header['hash'] and landmarks.shape == shape
+            and landmarks.dtype == header['dtype'])
 
 # %% ../../nbs/31_data.pack.ipynb #d8554c83
 @patch
@@ -432,7 +440,7 @@ def pack_corpus(
     rows='union', # landmarks to keep: 'union' = of all frontends, 'all', a subset, or row numbers
     dims:str='xy', # coordinates to keep; z is mostly a trap, the winners of 2023 used x and y
     dtype:str='float32', # or float16: half the size, three decimals
-    workers:int|None=None, # processes; None = one a core, at most 8
+    workers:int|None=None, # processes; None = one a core, at most 8; 1 = this one alone
     strict:bool=False, # a clip that cannot be read is an error, raised when all have been tried
     limit:int|None=None, # only the first so many clips of the table
     overwrite:bool=False, # replace another pack at `out`, or make the same again
@@ -464,7 +472,7 @@ def _make(writer, corpus, rows, strict, show, batch_size, workers, overwrite):
         bar.update(writer.clips)
         tasks = [(paths[i:i+batch_size], rows, job['dims'], job['dtype'])
                  for i in range(writer.clips, n, batch_size)]
-        for notes, values in read_batches(tasks, min(workers, len(tasks))):
+        for notes, values in read_batches(tasks, min(workers, len(tasks) + 1)):
             if any(note.bytes < 0 for note in notes) and not corpus.root.is_dir():
                 raise PackError(f'{root} is gone. What is packed is kept: call again later')
             writer.append(notes, values)

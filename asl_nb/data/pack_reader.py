@@ -7,9 +7,10 @@ __all__ = ['SERVE', 'PackError', 'size_and_time', 'Packed', 'read_packed', 'data
            'missing_counts', 'pack_batch', 'serve_clips', 'in_order', 'read_batches']
 
 # %% ../../nbs/30_data.pack_reader.ipynb #2e1487e1
-import os
+import os, signal
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from hashlib import blake2b
 from multiprocessing.connection import Connection, wait
 from queue import Queue, SimpleQueue
@@ -18,8 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from fastcore.basics import patch
 
-from ..core.errors import AslNbError
+from ..core.errors import AslNbError, fault_of_machine
 from ..core.parallel import worker_processes
 from .landmarks import PARTS, subset
 from .recording import read_landmarks, RecordingError
@@ -53,15 +55,19 @@ def read_packed(
     dims:str='xy', # which of x, y, z
     dtype:str='float32' # or float16
 ): # `Packed`, and (T, L, C) or None
-    "One clip from one read of its file."
+    "One clip from one read of its file. Raises `PackError` when the machine is at fault."
     (size, mtime), digest = size_and_time(path), ''
     try:
         with open(path, 'rb', buffering=0) as f: data = f.readall()
         digest = blake2b(data, digest_size=16).hexdigest()
         values = _as_stored(read_landmarks(data, rows, dims, name='clip')[0], dtype)
         return Packed(len(values), size, mtime, digest, [], '', data_hash(values)), values
-    except MemoryError: raise       # says nothing about the clip
-    except Exception as e: return Packed(0, size, mtime, digest, [-1]*4, _reason(e)), None
+    except Exception as e:
+        if why := fault_of_machine(e): raise PackError(f'{path}: {why}, which says {_KEPT}') from e
+        return Packed(0, size, mtime, digest, [-1]*4, _reason(e)), None
+
+_KEPT = ('nothing about the clip. What is packed is kept: mend the cause, or use fewer workers, and '
+         'call again. (Should it be this file alone, take it out of the table)')
 
 # %% ../../nbs/30_data.pack_reader.ipynb #ab0509b6
 def _reason(e):
@@ -152,8 +158,10 @@ def serve_clips(
         Thread(target=do, args=(link, queue), daemon=True).start()
     chunks.put(None)     # has started, and is as free as after a batch
     while True:
-        for chunk in pack_batch(*tasks.get()): chunks.put(chunk)
-        chunks.put(None)
+        try:
+            for chunk in pack_batch(*tasks.get()): chunks.put(chunk)
+            chunks.put(None)
+        except Exception as e: chunks.put((_as_pack_error(e), None))
 
 # %% ../../nbs/30_data.pack_reader.ipynb #29ac3699
 def _take_in(link, tasks):
@@ -164,56 +172,125 @@ def _take_in(link, tasks):
     finally: os._exit(0)
 
 def _hand_out(link, chunks):
-    "Chunks as they come: the notes, then the landmarks; or None."
+    "Chunks as they come: the notes, then the landmarks; or None; or an error."
     with suppress(ConnectionError):     # `_take_in` hears of it, too
         while True:
             notes, values = chunks.get() or (None, None)
             link.send(notes)
-            if notes is not None: link.send_bytes(values.reshape(-1).view('u1'))
+            if values is not None: link.send_bytes(values.reshape(-1).view('u1'))
+
+def _as_pack_error(e):
+    "An error that can travel."
+    if isinstance(e, PackError): return e
+    return PackError(f'{fault_of_machine(e) or repr(e)}, which says {_KEPT}')
 
 # %% ../../nbs/30_data.pack_reader.ipynb #580a4977
-def in_order(
-    tasks, # iterable of the arguments of `pack_batch`
-    links:list # connections to workers, from `worker_processes`
-): # yields list of `Packed`, bytes
-    "The chunks of all tasks in the order of the tasks, whoever is done first."
-    tasks, given, turn = iter(tasks), 0, 0
-    busy, free, ahead = {link: deque([None]) for link in links}, [], {None: []}  # None: starting
-    task = next(tasks, None)
-    while task is not None or turn < given:
-        while free and task is not None and given < turn + 3*len(links):
-            link = free.pop(0)
-            with suppress(ConnectionError): link.send(task)     # a dead worker shows below
-            busy[link].append(given)
-            ahead[given], given, task = deque(), given + 1, next(tasks, None)
-        for link in wait([l for l, k in busy.items() if k and _wanted(k[0], turn, ahead)]):
-            chunk, k = _receive(link), busy[link][0]
-            ahead[k].append(chunk)
-            if chunk is None: free += [link]*(2 if busy[link].popleft() is None else 1)
-        while ahead.get(turn):
-            chunk = ahead[turn].popleft()
-            if chunk is None: del ahead[turn]; turn += 1
-            else: yield chunk
+def _receive(link):
+    "The next chunk of a worker; None when its batch is done. Raises what stopped it."
+    notes = link.recv()
+    if isinstance(notes, PackError): raise notes
+    return None if notes is None else (notes, link.recv_bytes())
+
+_DEAD = EOFError, OSError       # what `_receive` raises when there is nobody any more
+_CRASHES = signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL
 
 # %% ../../nbs/30_data.pack_reader.ipynb #b16344ae
-def _wanted(k, turn, ahead): return k in (None, turn) or len(ahead[k]) < 2
+def _crash(process, started):
+    "How a worker ended that crashed. Raises `PackError` when it was killed, or never came up."
+    status = process.wait()
+    if status < 0 and -status not in _CRASHES: raise PackError(
+        f'a worker process was killed (signal {-status}), as it happens when there is not enough '
+        f'memory, which says {_KEPT}')
+    if not started: raise PackError('a worker process did not start (what it said is above). What '
+                                    'is packed is kept: call again with workers=1')
+    return f'exit status {status}' if status >= 0 else signal.Signals(-status).name
 
-def _receive(link):
-    "The next chunk of a worker; None when its batch is done."
-    try: return None if (notes := link.recv()) is None else (notes, link.recv_bytes())
-    except (EOFError, ConnectionError) as e:
-        raise PackError('a worker process died; was it killed for lack of memory? What is packed '
-                        'is kept: call again, perhaps with workers=1, in one process') from e
+# %% ../../nbs/30_data.pack_reader.ipynb #c0re0a02
+def _one_by_one(paths, *how):
+    "The chunks of a batch that ended a worker; the clip that ends one all alone is a mere note."
+    while paths:
+        done, started = 0, False
+        with worker_processes(1, SERVE) as links:
+            (link, process), = links.items()
+            try:
+                started = _receive(link) is None
+                for path in paths:
+                    link.send(([path], *how))
+                    chunks = [*iter(partial(_receive, link), None)]
+                    yield from chunks
+                    done += 1
+            except _DEAD:
+                why = f'reading it ended the process ({_crash(process, started)})'
+                if done == 0: yield [Packed(0, *size_and_time(paths[0]), '', [-1]*4, why)], b''
+        paths = paths[max(done, 1):]
+
+# %% ../../nbs/30_data.pack_reader.ipynb #c0re0a04
+class _Crew:
+    "Workers, the batches that they have (None: are starting), and what came ahead of its turn."
+    def __init__(self, links, more):
+        self.processes, self.free, self.more = dict(links), [], more
+        self.busy = {link: deque([None]) for link in links}
+        self.ahead, self.left = {None: []}, {}
+
+    def give(self, k, task):
+        link = self.free.pop(0)
+        with suppress(ConnectionError): link.send(task)     # that it is dead is heard below
+        self.busy[link].append(k)
+        self.ahead[k], self.left[k] = deque(), task
+
+    def wanted(self, turn):
+        ks = [(link, ks[0]) for link, ks in self.busy.items() if ks]
+        return [link for link, k in ks if k in (None, turn) or len(self.ahead[k]) < 2]
+
+# %% ../../nbs/30_data.pack_reader.ipynb #c0re0a05
+@patch
+def hear(self:_Crew, link):
+    "Take what a worker has to say."
+    k = self.busy[link][0]
+    try: chunk = _receive(link)
+    except _DEAD: return self.replace(link)
+    self.ahead[k].append(chunk and [chunk])
+    if chunk is None: self.free += [link]*(2 if self.busy[link].popleft() is None else 1)
+    else: self.left[k] = self.left[k][0][len(chunk[0]):], *self.left[k][1:]
+
+@patch
+def replace(self:_Crew, link):
+    "A new worker for one that has crashed; what that one had left to do comes one by one."
+    ks = self.busy.pop(link)
+    _crash(self.processes.pop(link), None not in ks)
+    for k in ks: self.ahead[k] += [_one_by_one(*self.left[k]), None]
+    self.free = [l for l in self.free if l is not link]
+    self.processes |= (new := self.more.enter_context(worker_processes(1, SERVE)))
+    self.busy |= {link: deque([None]) for link in new}
+
+# %% ../../nbs/30_data.pack_reader.ipynb #c0re0a06
+def in_order(
+    tasks, # iterable of the arguments of `pack_batch`
+    links:dict # workers, from `worker_processes`
+): # yields list of `Packed`, bytes
+    "The chunks of all tasks in order, whoever is done first. Raises `PackError`."
+    tasks, given, turn = iter(tasks), 0, 0
+    task = next(tasks, None)
+    with ExitStack() as more:
+        crew = _Crew(links, more)
+        while task is not None or turn < given:
+            while crew.free and task is not None and given < turn + 3*len(crew.busy):
+                crew.give(given, task)
+                given, task = given + 1, next(tasks, None)
+            for link in wait(crew.wanted(turn)): crew.hear(link)
+            while crew.ahead.get(turn):
+                chunks = crew.ahead[turn].popleft()
+                if chunks is None: del crew.ahead[turn], crew.left[turn]; turn += 1
+                else: yield from chunks
 
 # %% ../../nbs/30_data.pack_reader.ipynb #6e1ef280
 def read_batches(
     tasks, # iterable of the arguments of `pack_batch`
-    workers:int=1 # processes; 1 = only this one
+    workers:int=1 # processes; 1 = this one, which a file that crashes the decoder would end
 ): # yields list of `Packed`, array or bytes
-    "The chunks of all tasks in order: from this process until workers are up, then from them."
-    tasks = iter(tasks)
-    with worker_processes(workers if workers > 1 else 0, SERVE) as links:
-        for task in tasks:
-            yield from pack_batch(*task)
-            if wait(links, 0): break
-        yield from in_order(tasks, links)
+    "The chunks of all tasks in order. Raises `PackError`."
+    if workers > 1:
+        with worker_processes(workers, SERVE) as links: return (yield from in_order(tasks, links))
+    for task in tasks:
+        try: yield from pack_batch(*task)
+        except MemoryError as e: raise _as_pack_error(e) from e

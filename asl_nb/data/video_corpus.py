@@ -18,7 +18,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from ..core.errors import (
-    advice, AslNbError, atomic_path, progress, without_tensorflow, WriteError)
+    advice, AslNbError, atomic_path, fault_of_machine, progress, without_tensorflow, WriteError)
 from ..core.files import keep_apart, lock_alone
 from .corpus import (
     atomic_corpus, clip_path, Corpus, CorpusError, CSV, fresh_corpus, link_or_copy, plain,
@@ -37,13 +37,15 @@ def extract(
     out,  # the parquet file to write
     tracker: Tracker,
 ) -> dict:  # frames, fps, damaged (a warning or ''); or reason: why there is no recording
-    "A video's landmarks as a file. Raises `WriteError`."
+    "A video's landmarks as a file. Raises what is the machine's fault, such as a `WriteError`."
     here = str(Path(path).parent) + os.sep
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always', DamagedVideo)
         try: rec = video_to_recording(path, tracker, show_progress=False)
-        except (MemoryError, KeyboardInterrupt): raise
-        except Exception as e: return dict(reason=str(e).replace(here, '') or type(e).__name__)
+        except MemoryError as e: raise MemoryError(f'{path}: {fault_of_machine(e)}') from e
+        except Exception as e:
+            if fault_of_machine(e): raise
+            return dict(reason=str(e).replace(here, '') or type(e).__name__)
     write_recording(rec, out)
     damaged = [str(w.message).replace(here, '') for w in caught if w.category is DamagedVideo]
     return dict(frames=len(rec), fps=rec.fps, damaged=' '.join(damaged))
@@ -118,8 +120,10 @@ def answer(self: Worker) -> dict:
     line = self.process.stdout.readline()
     if line: return json.loads(line)
     status = self.process.wait()
+    if status == -9: return dict(stop='a worker was killed (signal 9), as it happens when there is not '
+                                 'enough memory: call again, with fewer workers', writing=False)
     if status < 0: return dict(reason=f'its process was ended by signal {-status}, as in a crash '
-                                      'of MediaPipe or for lack of memory', died=True)
+                                      'of MediaPipe', died=True)
     self.log.seek(0)
     said = self.log.read().decode(errors='replace').strip().splitlines()
     why = said[-1] if said else f'status {status}'

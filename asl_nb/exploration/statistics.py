@@ -18,7 +18,7 @@ from ..core.errors import ArgumentError, AslNbError, atomic_path, progress
 from ..core.parallel import in_processes
 from ..data.corpus import Corpus
 from ..data.landmarks import N_ROWS, PARTS, subset
-from ..data.recording import read_landmarks, RecordingError
+from ..data.recording import open_parquet, read_landmarks, RecordingError
 from ..preprocessing.clip import mean_of_seen
 
 # %% ../../nbs/26_exploration.statistics.ipynb #fe1825d0
@@ -173,8 +173,8 @@ def _chosen(n_clips, n, seed):
 # %% ../../nbs/26_exploration.statistics.ipynb #546d009e
 def _landmarks(root, path):
     "Landmarks and first frame of a file, and ''; or, instead of them, what is wrong with it."
-    try: x, frame = read_landmarks(os.path.join(root, path), name='clip')
-    except RecordingError as e: return None, -1, str(e).removeprefix('clip: ')
+    try: x, frame = read_landmarks(os.path.join(root, path), name=path)
+    except RecordingError as e: return None, -1, str(e).removeprefix(f'{path}: ')
     return x, frame[0], ''
 
 # %% ../../nbs/26_exploration.statistics.ipynb #5054bbeb
@@ -227,11 +227,12 @@ def _stamp(source, path):
 def _known(cache):
     "The rows of a cache by path, size and time of change of the file."
     if cache is None or not Path(cache).exists(): return {}
-    try: old = pd.read_parquet(cache)
+    try:
+        ours = set((file := open_parquet(cache)).schema.names) == set(STATISTICS_COLUMNS) - {'row'}
+        old = file.read().to_pandas() if ours else None
     except Exception as e: raise ArgumentError(f'{cache} cannot be read as a cache: {e}') from None
-    if set(old.columns) != set(STATISTICS_COLUMNS) - {'row'}:
-        raise ArgumentError(f'{cache} is no cache of this version of clip_statistics: '
-                           'remove it, or name another file')
+    if not ours: raise ArgumentError(f'{cache} is no cache of this version of clip_statistics: '
+                                    'remove it, or name another file')
     keys = old[['path', 'bytes', 'mtime']].itertuples(index=False, name=None)
     return dict(zip(keys, old.to_dict('records')))
 

@@ -8,7 +8,7 @@ __all__ = ['SignPredictor', 'common_length', 'model_files', 'as_recording', 'cli
            'in_time', 'play_video_with_predictions']
 
 # %% ../../nbs/72_live.predictor.ipynb #8c74f92f
-import warnings
+import os, warnings
 from collections.abc import Iterable
 from itertools import islice
 from numbers import Integral
@@ -18,7 +18,7 @@ import torch
 import numpy as np
 from fastcore.basics import patch
 
-from ..core.errors import ArgumentError, AslNbError, atomic_path
+from ..core.errors import ArgumentError, AslNbError, atomic_path, WriteError
 from ..data.dataset import collate, thinned
 from ..data.recording import read_recording, Recording
 from ..data.video import (
@@ -274,6 +274,22 @@ def _writer(path, fps, rgb):
     raise ArgumentError(f'no WebM video of {rgb.shape[1]} × {rgb.shape[0]} can be written here: '
                        'is opencv-python the one from the package index?')
 
+# %% ../../nbs/72_live.predictor.ipynb #wv0a11ac
+def _check_whole(path, n):
+    "`OSError` unless a video that was just written holds its `n` frames and had room for more."
+    import cv2
+    with open(path, 'ab', buffering=0) as file:
+        size = file.tell()
+        file.write(b'\0')
+        os.fsync(file.fileno())
+        file.truncate(size)
+    with hushed():
+        film = cv2.VideoCapture(str(path))
+        found = sum(1 for _ in iter(film.grab, False))
+        film.release()
+    if found < n: raise WriteError(f'{path} was not written: it holds {found} of {n} frames. Was '
+                                   'the disk full for a while? Make room and call again')
+
 # %% ../../nbs/72_live.predictor.ipynb #37c3c7fd
 def write_video(
     frames: Iterable,  # of (height, width, 3) uint8 RGB, all of one size
@@ -281,10 +297,10 @@ def write_video(
     fps: float,  # frames a second
 ) -> Path:
     "Write frames as a video that browsers play; whole or not at all. Raises `WriteError`."
-    path, out, size = Path(path).with_suffix('.webm'), None, None
+    path, out, size, n = Path(path).with_suffix('.webm'), None, None, 0
     with atomic_path(path) as new:
         try:
-            for rgb in frames:
+            for n, rgb in enumerate(frames, 1):
                 if out is None: out, size = _writer(new, fps, rgb), rgb.shape
                 if rgb.shape != size:
                     raise ArgumentError(f'a frame of shape {rgb.shape} after {size}: '
@@ -293,6 +309,7 @@ def write_video(
         finally:
             if out: out.release()
         if out is None: raise ArgumentError(f'no video was written to {path}: there were no frames')
+        _check_whole(new, n)
     return path
 
 # %% ../../nbs/72_live.predictor.ipynb #772c7ad1
