@@ -197,7 +197,7 @@ def test_finished_batches_are_not_done_again(raw, whole, tmp_path, monkeypatch):
         read.append(path)
         if len(read) == 70: raise KeyboardInterrupt
         return original(path, *args)
-    monkeypatch.setattr(C, 'read_clip', counted)
+    monkeypatch.setattr(C, 'read_packed', counted)
     with pytest.raises(KeyboardInterrupt):
         pack_corpus(raw, out, workers=1, batch_size=BATCH, show_progress=False)
     assert lines(journal(out)) == 1 + 69//BATCH

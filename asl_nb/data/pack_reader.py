@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['SERVE', 'PackError', 'size_and_time', 'Packed', 'read_packed', 'data_hash', 'SameContent', 'same_content',
-           'missing_counts', 'pack_batch', 'serve_clips', 'in_order', 'read_batches']
+           'missing_counts', 'pack_batch', 'serve_clips', 'worker_processes', 'in_order', 'read_batches']
 
 # %% ../../nbs/30_data.pack_reader.ipynb #2e1487e1
-import os
+import os, subprocess, sys
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
 from queue import Queue, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
@@ -20,7 +21,6 @@ import numpy as np
 import pyarrow as pa
 
 from ..core.errors import AslNbError
-from ..core.parallel import worker_processes
 from .landmarks import PARTS, subset
 from .recording import read_landmarks, RecordingError
 
@@ -171,6 +171,35 @@ def _hand_out(link, chunks):
             link.send(notes)
             if notes is not None: link.send_bytes(values.reshape(-1).view('u1'))
 
+# %% ../../nbs/30_data.pack_reader.ipynb #b2d81f60
+def _start_worker():
+    "A fresh Python that runs `SERVE`, and our end of the connection to it."
+    ours, theirs = Pipe()
+    here = str(Path(sys.modules['asl_nb'].__file__).parents[1])
+    module, name = SERVE.split(':')
+    code = (f'import sys; sys.path[:] = {[p or here for p in sys.path]!a}\n'
+            f'from {module} import {name}; {name}({theirs.fileno()})')
+    process = subprocess.Popen([sys.executable, '-P', '-c', code], pass_fds=[theirs.fileno()],
+                               env=os.environ | {'OMP_NUM_THREADS': '1'},
+                               stdin=subprocess.DEVNULL, start_new_session=True)
+    theirs.close()
+    return ours, process
+
+@contextmanager
+def worker_processes(
+    n:int # how many
+): # list of connections, one to each
+    "`n` workers, gone when the block ends, however it ends."
+    workers = {}
+    try:
+        for _ in range(n): workers.update([_start_worker()])
+        yield list(workers)
+    finally:
+        for link, process in workers.items():
+            link.close()
+            process.kill()
+            process.wait()
+
 # %% ../../nbs/30_data.pack_reader.ipynb #580a4977
 def in_order(
     tasks, # iterable of the arguments of `pack_batch`
@@ -212,7 +241,7 @@ def read_batches(
 ): # yields list of `Packed`, array or bytes
     "The chunks of all tasks in order: from this process until workers are up, then from them."
     tasks = iter(tasks)
-    with worker_processes(workers if workers > 1 else 0, SERVE) as links:
+    with worker_processes(workers if workers > 1 else 0) as links:
         for task in tasks:
             yield from pack_batch(*task)
             if wait(links, 0): break
