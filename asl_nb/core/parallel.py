@@ -28,13 +28,12 @@ def in_processes(
     jobs, # iterable of the arguments of its calls, a tuple for each
     workers:int=1 # processes; 1 = only this one
 ): # yields `fn(*job)` for each job
-    """The results of all jobs in order, computed by several processes. Raises what `fn` raises, and `AslNbError` when a
-    worker dies."""
+    "The results of all jobs in order. Raises what `fn` raises, and `AslNbError` when a worker dies."
     if workers <= 1: return (yield from starmap(fn, jobs))
     from joblib import delayed, Parallel
     from unittest.mock import patch
-    pool = Parallel(workers, 'loky', return_as='generator', batch_size=1, max_nbytes=None, initializer=_follow,
-                    initargs=(os.getpid(),))
+    pool = Parallel(workers, 'loky', return_as='generator', batch_size=1, max_nbytes=None,
+                    initializer=_follow, initargs=(os.getpid(),))
     with patch.dict(os.environ, PYTHONSAFEPATH='1'): results = pool(delayed(fn)(*job) for job in jobs)
     try:
         for result in results: yield result
