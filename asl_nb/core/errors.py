@@ -70,12 +70,14 @@ def check_arguments(
     given:dict, # arguments for it, by name
     what:str, # where they stand, e.g. 'optimizer.params'
     skip=(), # parameters that are not for the user to give: names, or how many from the first
+    more=(), # names that somebody else takes
     error:type=ArgumentError # class of the error
 ) -> None:
     "Raise `error` for a name that `fn` does not take, with what is close to it."
     params = signature(fn).parameters
-    if any(p.kind is Parameter.VAR_KEYWORD for p in params.values()): return
-    known = list(params)[skip:] if isinstance(skip, int) else [k for k in params if k not in ('self', *skip)]
+    if any(p.kind is Parameter.VAR_KEYWORD for p in params.values()): return      # it takes whatever comes
+    skip = list(params)[:skip] if isinstance(skip, int) else ('self', *skip)
+    known = [k for k in (*params, *more) if k not in skip]
     for k, v in given.items():
         if k not in known: raise error(f'{what}.{k} = {v!r}: there is no such setting'
                                        f'{suggest(k, known) or "."} There are: {", ".join(known) or "none"}')
