@@ -86,7 +86,7 @@ class Worker:
         here = str(Path(sys.modules['asl_nb'].__file__).parents[1])
         code = (f'import os, sys; answers = os.dup(1); os.dup2(2, 1)\n'
                 f'sys.path[:] = {[p or here for p in sys.path]!a}\n'
-                f'from asl_nb.data.video_corpus import serve; serve(answers)')
+                f'from asl_nb.data.video_corpus import serve_films; serve_films(answers)')
         quiet = {'OMP_NUM_THREADS': '1', 'OPENCV_FFMPEG_LOGLEVEL': '-8', 'GLOG_minloglevel': '3'}
         self.log, pipe = tempfile.TemporaryFile(), subprocess.PIPE
         self.process = subprocess.Popen([sys.executable, '-P', '-c', code], env=os.environ | quiet,
