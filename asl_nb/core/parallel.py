@@ -6,7 +6,7 @@
 __all__ = ['in_processes']
 
 # %% ../../nbs/12_core.parallel.ipynb #520e969a
-import os, signal, time, warnings
+import os, time, warnings
 from concurrent.futures.process import BrokenProcessPool
 from itertools import starmap
 from threading import Thread
@@ -15,8 +15,7 @@ from .errors import AslNbError
 
 # %% ../../nbs/12_core.parallel.ipynb #31e1b7aa
 def _follow(master):
-    "In a worker: leave Ctrl-C to the process `master`, and end when that has ended."
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    "In a worker: end when the process `master` has ended."
     def watch():
         while os.getppid() == master: time.sleep(.5)
         os._exit(1)
