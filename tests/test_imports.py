@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {'torch', 'mediapipe', 'cv2', 'tensorflow', 'ray', 'mlflow'}
 FIRST_WITH_TORCH, FIRST_WITH_MORE = 29, 80
-LIGHT = ['numpy', 'pandas', 'pyarrow.parquet', 'pyarrow.csv', 'yaml', 'tqdm', 'fastcore.basics', 'matplotlib.pyplot', 'scipy.stats', 'sklearn.cluster']
+LIGHT = ['numpy', 'pandas', 'pyarrow.parquet', 'pyarrow.csv', 'pydantic', 'ruamel.yaml', 'joblib', 'tqdm', 'fastcore.basics', 'matplotlib.pyplot', 'scipy.stats', 'sklearn.cluster']
 WITH_TORCH = [*LIGHT, 'torch', 'torchmetrics', 'pytorch_lightning']             # what many modules import; not our own
 WITH_KERAS = [*WITH_TORCH, 'tensorflow', 'keras']                               # and what the Keras twins import
 

@@ -22,7 +22,7 @@ from asl_nb.augmentation.space import (
     finger_rotation, mirror_landmarks, random_affine, random_rotation, random_scaling,
     shift_landmarks)
 from .time import frame_rate, random_crop, resample_time
-from ..core.errors import ArgumentError, AslNbError, suggest
+from ..core.errors import ArgumentError, AslNbError, check_arguments, suggest
 from ..core.settings import AugmentationConfig, AugmentationStep, Config, ConfigError
 from ..data.landmarks import subset
 
@@ -53,13 +53,11 @@ def _function(name: str):
 # %% ../../nbs/42_augmentation.chain.ipynb #9a1bc828
 def _arguments(name: str, args: dict, rows) -> dict:
     "The arguments of a step, with `rows` where it takes them. Raises `ArgumentError`."
-    takes = list(signature(_function(name)).parameters)[3:]
-    own = [k for k in takes if k not in ('rows', 'p')]
+    takes = list(signature(_function(name)).parameters)
     for k in args:
         if k == 'p': raise ArgumentError(f'{name}: p stands beside args, not in it')
         if k == 'rows': raise ArgumentError(f'{name}: rows come from the frontend, not args')
-        if k not in own: raise ArgumentError(f'{name} has no argument {k!r}'
-                                                 f'{suggest(k, own) or "."} It has: {", ".join(own)}')
+    check_arguments(_function(name), args, name, skip=[*takes[:3], 'rows', 'p'])
     return args | ({'rows': rows} if 'rows' in takes else {})
 
 # %% ../../nbs/42_augmentation.chain.ipynb #932c2150

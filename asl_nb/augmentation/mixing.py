@@ -21,7 +21,7 @@ from torch import Tensor
 from .masking import columns_of, run_of, seen
 from .random import check_batch, check_number, check_rows, Draws
 from .time import frames_at
-from ..core.errors import ArgumentError, suggest
+from ..core.errors import ArgumentError, check_arguments, suggest
 from ..core.settings import Config, ConfigError
 from ..data.landmarks import subset
 from ..preprocessing.frontends import blank
@@ -360,10 +360,8 @@ def _ready(step, rows) -> tuple:
     given = {'rows': rows} if 'rows' in takes and rows is not None else {}
     if rows is None and takes.get('rows') is not None: raise ArgumentError(
         f'{name} needs to know which landmarks there are: Mix(steps, rows=…)')
-    may = [k for k in takes if k not in ('rows', 'p')]
-    for k in args or {}:
-        if k not in may: raise ArgumentError(
-            f'{name} has the arguments {", ".join(may)}, not {k!r}{suggest(k, may)}')
+    first = list(signature(MIXERS[name]).parameters)[:4]
+    check_arguments(MIXERS[name], args or {}, name, skip=[*first, 'rows', 'p'])
     return name, takes['p'] if p is None else check_number('p', p), given | (args or {})
 
 # %% ../../nbs/41_augmentation.mixing.ipynb #bcad5ca9

@@ -9,10 +9,10 @@ __all__ = ['LAYOUTS', 'IMPORTERS', 'KeypointLayout', 'keypoint_layout', 'open_ar
 # %% ../../nbs/18_data.keypoint_arrays.ipynb #ac05a768
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from fastcore.basics import patch
@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 from numpy.lib.npyio import NpzFile
 
 from ..core.errors import fault_of_machine, suggest
-from ..core.settings import ConfigError, setting, Settings
+from ..core.settings import ConfigError, number, Settings
 from .corpus import (
     clip_path, Corpus, CorpusError, CSV, merge_corpora, QUARANTINE, SIGN_MAP, write_corpus)
 from .importers import (
@@ -31,22 +31,20 @@ from asl_nb.data.recording import (
     write_recording)
 
 # %% ../../nbs/18_data.keypoint_arrays.ipynb #605525b4
-@dataclass
-class KeypointLayout(Settings):
+class KeypointLayout(Settings, called='layout'):
     "Which array of a file holds what, and what the numbers of a frame are."
     values: str = 'X'                # (N, T, …) numbers of N takes; with `offsets` (sum of T, …)
-    columns: list[str] = setting(['all xyz']) # what the numbers of a frame are, in order
-    zeros: str = setting('number', choices=[*ZEROS]) # what zeros mean
-    missing: float|str|None = None   # number for "not seen"; or an array: that number, or a mask
-    scale: float|str = 1.            # what a number is multiplied by; or an array that holds it
+    columns: list[str] = ['all xyz'] # what the numbers of a frame are, in order
+    zeros: Literal[*ZEROS] = 'number' # what zeros mean
+    missing: number()|str|None = None # number for "not seen"; or an array: that number, or a mask
+    scale: number()|str = 1.         # what a number is multiplied by; or an array that holds it
     offsets: str|None = None         # (N + 1,) where each take begins, in frames, and the end
     lengths: str|None = None         # (N,) frames of each take, when shorter ones are padded
     sign: str|list[str] = 'sign'     # (N,) text, or whole numbers; several are joined by _
     classes: str|None = None         # the names that the whole numbers of `sign` stand for
     signer: str|list[str]|None = None # (N,) as `sign`; None: nobody has written it down
     signers: str|None = None         # the names that the whole numbers of `signer` stand for
-    fps: float|str|None = None       # frames a second, or (N,) of each take
-    _called = 'layout'               # in error messages
+    fps: number()|str|None = None    # frames a second, or (N,) of each take
 
     def check(self):
         places_of(tuple(self.columns))

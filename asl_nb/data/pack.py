@@ -11,7 +11,6 @@ import json, os, shutil, struct, warnings
 from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
-from numbers import Integral
 from operator import index as as_index
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import pyarrow.parquet as pq
 from fastcore.basics import patch
 
 from ..core.errors import (
-    advice, fault_of_machine, progress, replace_folder, WriteError)
+    advice, check_number, fault_of_machine, progress, replace_folder, WriteError)
 from ..core.files import besides, keep_apart, lock_alone, may_replace, not_ours, says
 from .corpus import Corpus
 from .landmarks import N_ROWS, PARTS, row_name, subset
@@ -449,7 +448,8 @@ def pack_corpus(
 ) -> Pack:
     """The clips of a corpus as a pack, the same to the byte whatever `workers` and `batch_size`.
     Killed at any moment, the same call goes on from there. Raises `PackError`, `WriteError`."""
-    _whole_numbers(dict(workers=workers, limit=limit), batch_size=batch_size)
+    for k, v in dict(workers=workers, limit=limit, batch_size=batch_size).items():
+        check_number(k, v, whole=True, none=k != 'batch_size', error=PackError, ge=1)
     corpus, out = _clips(corpus, limit), Path(out).absolute()
     if not out.name: raise PackError(f'{out}: expected the folder to make')
     writer = PackWriter(out, pack_job(corpus, rows, dims, dtype))
@@ -493,11 +493,6 @@ def _told(pack):
     said = same_content(pack.clips)
     if said: warnings.warn(f'{pack.path}: {said}', SameContent, stacklevel=3)
     return pack
-
-def _whole_numbers(optional, **settings):
-    for name, n in (settings | {k: n for k, n in optional.items() if n is not None}).items():
-        if not isinstance(n, Integral) or n < 1:
-            raise PackError(f'{name} = {n!r}: expected a whole number, 1 or more')
 
 def _workers(workers, n):
     if os.name != 'posix': return 1     # connections are passed on as file descriptors

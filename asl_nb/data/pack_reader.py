@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['SERVE', 'PackError', 'size_and_time', 'Packed', 'read_packed', 'data_hash', 'SameContent', 'same_content',
-           'missing_counts', 'pack_batch', 'serve_clips', 'in_order', 'read_batches']
+           'missing_counts', 'pack_batch', 'serve_clips', 'worker_processes', 'in_order', 'read_batches']
 
 # %% ../../nbs/30_data.pack_reader.ipynb #2e1487e1
-import os, signal
+import os, signal, subprocess, sys
 from collections import deque
-from contextlib import ExitStack, suppress
+from contextlib import contextmanager, ExitStack, suppress
 from functools import partial
 from hashlib import blake2b
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
 from queue import Queue, SimpleQueue
 from threading import Thread
 from typing import NamedTuple
@@ -22,7 +23,6 @@ import pyarrow as pa
 from fastcore.basics import patch
 
 from ..core.errors import AslNbError, fault_of_machine
-from ..core.parallel import worker_processes
 from .landmarks import PARTS, subset
 from .recording import read_landmarks, RecordingError
 
@@ -184,6 +184,35 @@ def _as_pack_error(e):
     if isinstance(e, PackError): return e
     return PackError(f'{fault_of_machine(e) or repr(e)}, which says {_KEPT}')
 
+# %% ../../nbs/30_data.pack_reader.ipynb #b2d81f60
+def _start_worker():
+    "A fresh Python that runs `SERVE`, and our end of the connection to it."
+    ours, theirs = Pipe()
+    here = str(Path(sys.modules['asl_nb'].__file__).parents[1])
+    module, name = SERVE.split(':')
+    code = (f'import sys; sys.path[:] = {[p or here for p in sys.path]!a}\n'
+            f'from {module} import {name}; {name}({theirs.fileno()})')
+    process = subprocess.Popen([sys.executable, '-P', '-c', code], pass_fds=[theirs.fileno()],
+                               env=os.environ | {'OMP_NUM_THREADS': '1'},
+                               stdin=subprocess.DEVNULL, start_new_session=True)
+    theirs.close()
+    return ours, process
+
+@contextmanager
+def worker_processes(
+    n:int # how many
+): # {connection to it: its `subprocess.Popen`}
+    "`n` workers, gone when the block ends, however it ends."
+    workers = {}
+    try:
+        for _ in range(n): workers.update([_start_worker()])
+        yield dict(workers)
+    finally:
+        for link, process in workers.items():
+            link.close()
+            process.kill()
+            process.wait()
+
 # %% ../../nbs/30_data.pack_reader.ipynb #580a4977
 def _receive(link):
     "The next chunk of a worker; None when its batch is done. Raises what stopped it."
@@ -210,7 +239,7 @@ def _one_by_one(paths, *how):
     "The chunks of a batch that ended a worker; the clip that ends one all alone is a mere note."
     while paths:
         done, started = 0, False
-        with worker_processes(1, SERVE) as links:
+        with worker_processes(1) as links:
             (link, process), = links.items()
             try:
                 started = _receive(link) is None
@@ -260,7 +289,7 @@ def replace(self:_Crew, link):
     _crash(self.processes.pop(link), None not in ks)
     for k in ks: self.ahead[k] += [_one_by_one(*self.left[k]), None]
     self.free = [l for l in self.free if l is not link]
-    self.processes |= (new := self.more.enter_context(worker_processes(1, SERVE)))
+    self.processes |= (new := self.more.enter_context(worker_processes(1)))
     self.busy |= {link: deque([None]) for link in new}
 
 # %% ../../nbs/30_data.pack_reader.ipynb #c0re0a06
@@ -290,7 +319,7 @@ def read_batches(
 ): # yields list of `Packed`, array or bytes
     "The chunks of all tasks in order. Raises `PackError`."
     if workers > 1:
-        with worker_processes(workers, SERVE) as links: return (yield from in_order(tasks, links))
+        with worker_processes(workers) as links: return (yield from in_order(tasks, links))
     for task in tasks:
         try: yield from pack_batch(*task)
         except MemoryError as e: raise _as_pack_error(e) from e

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from hashlib import blake2b
 from multiprocessing.connection import wait
-from numbers import Integral, Real
 from pathlib import Path
 
 import pandas as pd
 from fastcore.basics import patch
 
-from ..core.errors import (
-    advice, AslNbError, atomic_path, fault_of_machine, progress, without_tensorflow, WriteError)
+from asl_nb.core.errors import (
+    advice, AslNbError, atomic_path, check_number, fault_of_machine, progress, without_tensorflow,
+    WriteError)
 from ..core.files import keep_apart, lock_alone
 from .corpus import (
     atomic_corpus, clip_path, Corpus, CorpusError, CSV, fresh_corpus, link_or_copy, plain,
@@ -234,17 +234,13 @@ def _assemble(films, paths, notes, out, *how):
 # %% ../../nbs/71_data.video_corpus.ipynb #e7198304
 def _cores(workers):
     "How many processes; None = one a core, at most 8."
-    if workers is not None and not (isinstance(workers, Integral) and workers >= 1):
-        raise RecordingError(f'workers = {workers!r}: expected a whole number from 1, or None')
+    check_number('workers', workers, whole=True, none=True, error=RecordingError, ge=1)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return workers or min(cores, 8)
 
 def _settings(**confidence):
     "Settings of the trackers, in words that all of them understand."
-    for name, c in confidence.items():
-        if not isinstance(c, Real) or not 0 <= c <= 1:
-            raise RecordingError(f'{name} = {c!r}: expected a confidence, a number from 0 to 1')
-    return {name: float(c) for name, c in confidence.items()}
+    return {k: check_number(k, c, error=RecordingError, ge=0, le=1) for k, c in confidence.items()}
 
 # %% ../../nbs/71_data.video_corpus.ipynb #b35fa2c9
 @contextmanager

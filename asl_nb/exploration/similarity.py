@@ -10,7 +10,6 @@ __all__ = ['SHAPE_WEIGHT', 'FLOORS', 'hand_frames', 'hand_shape', 'clip_parts', 
 # %% ../../nbs/34_exploration.similarity.ipynb #4e211330
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -23,7 +22,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import cross_val_predict, PredefinedSplit
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
-from ..core.errors import ArgumentError, AslNbError, progress, suggest
+from ..core.errors import ArgumentError, AslNbError, check_number, progress, suggest
 from ..data.corpus import Corpus
 from ..data.landmarks import subset
 from ..data.pack import Pack
@@ -115,8 +114,7 @@ def sample_rows(
     "All clips, or as many as wanted, chosen at random. Raises `ArgumentError`."
     if sample is None: return np.arange(n)
     if isinstance(sample, np.ndarray): return sample
-    if not isinstance(sample, Integral) or sample < 1:
-        raise ArgumentError(f'sample = {sample!r}: expected a whole number of clips, or None')
+    check_number('sample', sample, whole=True, none=True, ge=1)
     return np.sort(np.random.default_rng(seed).permutation(n)[:sample])
 
 # %% ../../nbs/34_exploration.similarity.ipynb #4fff8837

@@ -14,7 +14,7 @@ from typing import Callable, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..core.errors import ArgumentError, AslNbError, atomic_path, progress
+from ..core.errors import ArgumentError, AslNbError, atomic_path, check_number, progress
 from ..core.parallel import in_processes
 from ..data.corpus import Corpus
 from ..data.landmarks import N_ROWS, PARTS, subset
@@ -165,8 +165,7 @@ def _source(data):
 def _chosen(n_clips, n, seed):
     "Row numbers in order: all of them, or a sample of `n`."
     if n is None: return np.arange(n_clips)
-    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-        raise ArgumentError(f'n = {n!r}: expected a whole number of clips from 1 up, or None')
+    check_number('n', n, whole=True, none=True, ge=1)
     rng = np.random.default_rng(seed)
     return np.sort(rng.choice(n_clips, min(n, n_clips), replace=False))
 
@@ -194,9 +193,8 @@ def _read_all(fn, root, paths, args):
 
 def _workers(workers, n):
     "How many processes for so many files; each takes half a second to start."
-    if workers is None: return max(1, min(os.cpu_count() or 1, 8, n//500))
-    if isinstance(workers, (int, np.integer)) and 1 <= workers <= 256: return workers
-    raise ArgumentError(f'workers = {workers!r}: expected 1 to 256 processes, or None')
+    check_number('workers', workers, whole=True, none=True, ge=1, le=256)
+    return workers or max(1, min(os.cpu_count() or 1, 8, n//500))
 
 # %% ../../nbs/26_exploration.statistics.ipynb #98def033
 def _batches(source, rows, fn, args, workers):

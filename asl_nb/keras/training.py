@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from inspect import signature
-from numbers import Integral
 
 import torch
 import numpy as np
@@ -21,7 +20,7 @@ from fastcore.basics import patch
 from torch.optim import lr_scheduler
 from torch.utils.data import Dataset
 
-from ..core.errors import ArgumentError, suggest
+from ..core.errors import ArgumentError, check_number, suggest
 from ..core.settings import Config, OptimizerConfig
 from asl_nb.data.dataset import (
     clip_batches, ClipBatchSampler, collate, create_data_loaders, get_dataloader, get_dataset,
@@ -354,9 +353,7 @@ def _prepared(twin: SignTwin, config: Config, epochs: int, optimizer, loss) -> _
 # %% ../../nbs/84_keras.training.ipynb #5f246f06
 def _whole(name: str, given: int | None, usual: int) -> int:
     "The number given, or the usual one for None. Raises `ArgumentError`."
-    n = usual if given is None else given
-    if isinstance(n, Integral) and not isinstance(n, bool) and n >= 1: return int(n)
-    raise ArgumentError(f'{name} = {n!r}: expected a whole number ≥ 1, or None: as in the settings')
+    return check_number(name, usual if given is None else given, whole=True, ge=1)
 
 # %% ../../nbs/84_keras.training.ipynb #20e51e61
 def fit(

@@ -11,14 +11,14 @@ __all__ = ['SignPredictor', 'common_length', 'model_files', 'as_recording', 'cli
 import os, warnings
 from collections.abc import Iterable
 from itertools import islice
-from numbers import Integral
 from pathlib import Path
 
 import torch
 import numpy as np
 from fastcore.basics import patch
 
-from ..core.errors import ArgumentError, AslNbError, atomic_path, WriteError
+from ..core.errors import (
+    ArgumentError, AslNbError, atomic_path, check_number, WriteError)
 from ..data.dataset import collate, thinned
 from ..data.recording import read_recording, Recording
 from ..data.video import (
@@ -150,12 +150,6 @@ def check_finite(
     return logits
 
 # %% ../../nbs/72_live.predictor.ipynb #840c3f32
-def _at_least_one(**number):
-    "Raise `ArgumentError` for what is no whole number from 1."
-    for name, n in number.items():
-        if not isinstance(n, Integral) or n < 1:
-            raise ArgumentError(f'{name} = {n!r}: expected a whole number, at least 1')
-
 @patch
 @torch.inference_mode()
 def _in_batches(self: SignPredictor, clips: list, batch_size: int) -> torch.Tensor:
@@ -176,7 +170,7 @@ def logits(
     batch_size: int = 64,  # clips that go through the network together
 ) -> torch.Tensor:  # (N, n_signs), on the CPU, in the order of the clips
     "The logits of N clips; raises `ArgumentError`, and the error of the clip that cannot be read."
-    _at_least_one(batch_size=batch_size)
+    check_number('batch_size', batch_size, whole=True, ge=1)
     if isinstance(clips, (str, Path, Recording)):
         raise ArgumentError(f'{clips}: expected several clips in a list; for one there is `predict`')
     several, result = iter(clips), []
@@ -194,7 +188,7 @@ def predict_many(
     batch_size: int = 64,  # clips that go through the network together
 ) -> list:  # for each clip a list of (sign, probability), best first
     "The most probable signs of many clips."
-    _at_least_one(top=top)
+    check_number('top', top, whole=True, ge=1)
     best = self.logits(clips, batch_size).softmax(-1).topk(min(top, len(self.signs)))
     return [[(self.signs[k], p) for k, p in zip(ks, ps)]
             for ks, ps in zip(best.indices.tolist(), best.values.tolist())]

@@ -17,7 +17,7 @@ import numpy as np
 from fastcore.basics import patch
 from torch import nn, Tensor
 
-from ..core.errors import ArgumentError, suggest
+from ..core.errors import ArgumentError, check_arguments, suggest
 from ..core.settings import Config, ConfigError
 from ..data.landmarks import subset
 from .leaf import (
@@ -95,14 +95,9 @@ def check_settings(
     more: Iterable = (),   # settings that somebody else takes
 ) -> None:
     "Raise `ConfigError` for a setting that `fn` does not take."
-    params = {k: p for k, p in signature(fn).parameters.items() if k not in (*skip, 'self')}
-    if any(p.kind is p.VAR_KEYWORD for p in params.values()): return
-    names = [*params, *more]
-    for k, v in given.items():
-        if k in names: continue
-        why = ELSEWHERE.get(k) or (f'there is no such setting{suggest(k, names)}; '
-                                   f'there are {", ".join(names) or "none"}')
-        raise ConfigError(f'{what}.{k} = {v!r}: {why}')
+    for k in given.keys() & ELSEWHERE.keys() - {*signature(fn).parameters, *more}:
+        raise ConfigError(f'{what}.{k} = {given[k]!r}: {ELSEWHERE[k]}')
+    check_arguments(fn, given, what, skip, more, ConfigError)
 
 # %% ../../nbs/46_models.base.ipynb #e8ce481f
 def our_names(

@@ -13,7 +13,7 @@ from inspect import signature
 import torch
 from torch import Tensor
 
-from ..core.errors import ArgumentError, AslNbError, suggest
+from ..core.errors import ArgumentError, AslNbError, check_arguments, suggest
 
 # %% ../../nbs/43_models.losses.ipynb #56004d2a
 INTEGERS = torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8    # of class numbers
@@ -111,8 +111,5 @@ def build_loss(
     if not isinstance(name, str) or name not in LOSSES:
         raise ArgumentError(f'there is no loss {name!r} among {", ".join(LOSSES)}'
                         + suggest(str(name), LOSSES))
-    known = list(signature(LOSSES[name]).parameters)[2:]
-    for k in kw:
-        if k not in known: raise ArgumentError(f'loss {name!r} has the settings {", ".join(known)}, '
-                                           f'not {k!r}{suggest(k, known)}')
+    check_arguments(LOSSES[name], kw, f'loss {name}', skip=2)
     return partial(LOSSES[name], **kw)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FRONTENDS', 'blank', 'any_seen', 'compact', 'ones_where_seen', 'batch_mean', 'per_point', 'about_mean',
            'batch_centre_and_scale', 'shift', 'fill_gaps', 'batch_resize_weights', 'full_precision', 'batch_motion',
-           'first_frames', 'joined', 'Frontend', 'no_infinity', 'check_at_least', 'Seed96', 'MotionFrontend',
-           'Winner118', 'Body75', 'build_frontend']
+           'first_frames', 'joined', 'Frontend', 'no_infinity', 'Seed96', 'MotionFrontend', 'Winner118', 'Body75',
+           'build_frontend']
 
 # %% ../../nbs/29_preprocessing.frontends.ipynb #5e390970
 from contextlib import nullcontext
@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 
-from ..core.errors import ArgumentError, suggest
+from ..core.errors import ArgumentError, check_arguments, check_number, suggest
 from ..core.settings import Config, FrontendConfig
 from ..data.landmarks import mirror_permutation, N_ROWS, subset
 from .clip import (
@@ -263,16 +263,6 @@ def mirror(self: Frontend, x):
     flipped = torch.cat([1 - flipped[..., :1], flipped[..., 1:]], -1)
     return torch.where((left > right)[:, None, None, None], flipped, x)
 
-# %% ../../nbs/29_preprocessing.frontends.ipynb #6ecce449
-def check_at_least(
-    least,      # smallest number allowed
-    **setting,  # one setting, by its name
-) -> None:
-    "Raise `ArgumentError` unless the setting is a whole number of at least `least`."
-    (name, value), = setting.items()
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name} is {value!r}; expected a whole number, {least} or more")
-
 # %% ../../nbs/29_preprocessing.frontends.ipynb #016a4a85
 class Seed96(Frontend):
     "The seed project's input: 40 lips, two hands, 14 pose points, resized to 32 frames."
@@ -283,8 +273,9 @@ class Seed96(Frontend):
         right_handed=False,  # mirror clips in which the left hand is seen more often
     ):
         super().__init__(right_handed)
-        check_at_least(2, size=size), check_at_least(0, max_gap=max_gap)
-        self.size, self.max_gap, self.n_features = size, max_gap, len(self.rows) * len(self.dims)
+        self.size = check_number('size', size, whole=True, ge=2)
+        self.max_gap = check_number('max_gap', max_gap, whole=True, ge=0)
+        self.n_features = len(self.rows) * len(self.dims)
 
 # %% ../../nbs/29_preprocessing.frontends.ipynb #79d83009
 @patch
@@ -323,8 +314,7 @@ class MotionFrontend(Frontend):
         right_handed=False,  # mirror clips in which the left hand is seen more often
     ):
         super().__init__(right_handed)
-        check_at_least(1, max_len=max_len)
-        self.max_len = max_len
+        self.max_len = check_number('max_len', max_len, whole=True, ge=1)
 
 # %% ../../nbs/29_preprocessing.frontends.ipynb #2b6f99ac
 class Winner118(MotionFrontend):
@@ -390,9 +380,6 @@ def build_frontend(
     "A frontend by name. Raises `ArgumentError` for a name, setting or value that does not exist."
     if isinstance(name, FrontendConfig): name, usual = name.name, name.settings
     else: name, usual = _from_config(name) if isinstance(name, Config) else (name, {})
-    settings, known = usual | settings, list(signature(_frontend_class(name)).parameters)
-    for k in settings:
-        if k not in known:
-            raise ArgumentError(f"{name} has no setting {k!r}{suggest(k, known)}; "
-                                  f"it has {', '.join(known)}")
+    settings = usual | settings
+    check_arguments(_frontend_class(name), settings, name)
     return FRONTENDS[name](**settings)

@@ -11,7 +11,7 @@ from inspect import signature
 from torch import optim
 from torch.optim import lr_scheduler
 
-from ..core.errors import suggest
+from ..core.errors import check_arguments, suggest
 from ..core.settings import (
     ConfigError, OPTIMIZER_NAMES, OptimizerConfig, SCHEDULER_NAMES, SchedulerConfig)
 
@@ -38,8 +38,7 @@ def _call(
     given = {k: v for k, v in given.items() if k in takes}
     for k in params:
         if k in given: raise ConfigError(f'{section}.params.{k}: set {section}.{k} instead')
-        if k not in takes: raise ConfigError(f'{section}.params.{k}: {name} takes no such argument'
-            f"{suggest(k, takes) or '.'} It takes: {', '.join(takes)}")
+    check_arguments(classes[name], params, f'{section}.params', skip=1, error=ConfigError)
     try: return classes[name](first, **given, **params)
     except (TypeError, ValueError) as e: raise ConfigError(f'{section} {name}: {e}') from e
 
