@@ -2881,4 +2881,5 @@ d = { 'settings': { 'branch': 'main',
                                       'asl_nb.view.skeleton.plot_strip': ('view.skeleton.html#plot_strip', 'asl_nb/view/skeleton.py'),
                                       'asl_nb.view.skeleton.plot_timeline': ('view.skeleton.html#plot_timeline', 'asl_nb/view/skeleton.py'),
                                       'asl_nb.view.skeleton.plot_trajectories': ( 'view.skeleton.html#plot_trajectories',
-                                                                                  'asl_nb/view/skeleton.py')}}}
+                                                                                  'asl_nb/view/skeleton.py'),
+                                      'asl_nb.view.skeleton.styled': ('view.skeleton.html#styled', 'asl_nb/view/skeleton.py')}}}

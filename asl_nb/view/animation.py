@@ -30,7 +30,7 @@ from ..core.errors import advice, ArgumentError, atomic_path, progress, suggest,
 from ..data.corpus import Corpus
 from ..data.landmarks import N_ROWS, PART_COLORS, PARTS
 from ..data.recording import Recording
-from .skeleton import check_positive, plot_timeline, Skeleton, STYLE
+from .skeleton import check_positive, plot_timeline, Skeleton, styled
 
 # %% ../../nbs/23_view.animation.ipynb #e8f2c03c
 class Stage:
@@ -62,7 +62,7 @@ def picture(self:Stage):
 # %% ../../nbs/23_view.animation.ipynb #16642222
 def _two_axes(dpi):
     "A figure, axes for a person, and axes for the timeline."
-    with plt.rc_context(STYLE):
+    with styled():
         figure = Figure((4, 5.4), dpi=dpi)
         above, below = figure.subplots(2, 1, height_ratios=[5, .8])
     figure.subplots_adjust(left=.31, right=.97, top=.995, bottom=.085, hspace=.02)
@@ -387,7 +387,7 @@ def animate(
     recs = [recordings] if isinstance(recordings, Recording) else list(recordings)
     _check_film(recs, ncols, speed)
     titles, (rates, fps, n) = _named(recs, titles), _clock(recs)
-    with plt.rc_context(STYLE):
+    with styled():
         fig, axs = _grid(len(recs), ncols, title)
         people = [Skeleton(ax) for ax in axs]
     draw = _drawer(recs, rates, fps, people, titles, parts)
@@ -471,7 +471,7 @@ def visualize_data_distribution(
     table = _clip_table(data)
     counts, lengths = table.sign.value_counts(), _lengths(data, table, lengths)
     n = 1 + (lengths is not None)
-    with plt.rc_context(STYLE):
+    with styled():
         axs = plt.subplots(n, 1, figsize=(8, 2.1*n), squeeze=False, layout='constrained')[1][:, 0]
         _bars(axs[0], counts, 'clips')
         if n == 1: return axs
