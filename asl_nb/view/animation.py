@@ -193,7 +193,7 @@ def _mp4(anim, look, moments):
 FORMATS = {'.gif': _gif, '.mp4': _mp4, '.html': _html}
 
 # %% ../../nbs/23_view.animation.ipynb #20c92cd4
-LOOKS = [DrawingStyle(90), DrawingStyle(72, True),    # the best first
+LOOKS = [DrawingStyle(90), DrawingStyle(72, True), DrawingStyle(60, True),    # the best first
          *(DrawingStyle(50, True, bare, step) for step in (1, 2, 4, 8, 16, 32) for bare in (False, True))]
 
 def _fitting(anim, encode, max_bytes):
