@@ -15,7 +15,6 @@ from numbers import Real
 from statistics import NormalDist
 
 import numpy as np
-from fastcore.basics import patch
 
 from ..core.errors import ArgumentError
 from ..data.landmarks import ASPECT, face_mesh, N_ROWS, PARTS
