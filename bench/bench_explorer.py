@@ -3,7 +3,7 @@
 With genuine data the index is asl-signs' own table and the clips are those of it that are at hand. Without, a simulated corpus lends its
 files to an index of the same size, signs and signers. Processor time in the kernel, from setting a control to the new picture.
 """
-import base64, os, re, sys, tempfile
+import base64, os, re, sys, tempfile, time
 from io import BytesIO
 from pathlib import Path
 
@@ -15,12 +15,13 @@ import pandas as pd
 from PIL import Image
 
 from asl_nb.data.corpus import Corpus
+from asl_nb.data.landmarks import PARTS
 from asl_nb.data.recording import Recording
 from asl_nb.simulation.motion import make_signers
 from asl_nb.simulation.phonology import make_signs
 from asl_nb.simulation.corpus import simulate_clip, simulate_corpus
 from asl_nb.view.animation import animate
-from asl_nb.view.explorer import LandmarkExplorer, time_explorer
+from asl_nb.view.explorer import LandmarkExplorer
 
 CLIPS, SIGNS, SIGNERS = 94_477, 250, 21
 
@@ -40,6 +41,25 @@ def genuine_corpus(real):
     corpus = Corpus.read(Path(real)/'asl_signs', csv='train_full.csv.gz', check_files=False)
     there = set(corpus.clips.path) - set(corpus.missing_files)
     return corpus, np.flatnonzero(corpus.clips.path.isin(there))[:24]
+
+
+def time_explorer(explorer, clips, n_frames=5):
+    "Processor time of each change in the kernel, from setting the control to the new picture: control, ms."
+    rows, table = [], explorer.corpus.clips
+    def timed(what, widget, value):
+        if widget.value == value: return    # nothing to do is no change
+        start = time.process_time()
+        widget.value = value
+        rows.append((what, 1000*(time.process_time() - start)))
+    for row in clips:
+        timed('sign', explorer.sign, table.sign.iloc[row])
+        timed('signer', explorer.signer, table.signer.iloc[row])
+        timed('clip', explorer.clip, int(row))
+        for t in np.linspace(0, explorer.frame.max, n_frames).astype(int)[1:]:
+            timed('frame', explorer.frame, int(t))
+        for part in PARTS: timed('part', explorer.parts[part], not explorer.parts[part].value)
+        timed('signer', explorer.signer, '')
+    return pd.DataFrame(rows, columns=['control', 'ms'])
 
 
 def stored(people):

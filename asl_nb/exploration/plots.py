@@ -21,7 +21,7 @@ from ..data.corpus import Corpus
 from ..data.landmarks import N_ROWS, PART_COLORS, PARTS
 from .statistics import FIGURES, SHOULDER_ROWS
 from ..view.animation import clip_lengths
-from ..view.skeleton import PART_NAMES, Skeleton, STYLE
+from ..view.skeleton import PART_NAMES, Skeleton, STYLE, styled
 
 # %% ../../nbs/27_exploration.plots.ipynb #77c2b473
 def _table_of(data):
@@ -128,7 +128,7 @@ def in_style(draw):
     "A function that draws in the style of the course, whatever the notebook's style is."
     @wraps(draw)
     def drawn(*args, **kw):
-        with plt.rc_context(STYLE): return draw(*args, **kw)
+        with styled(): return draw(*args, **kw)
     return drawn
 
 # %% ../../nbs/27_exploration.plots.ipynb #abed513b

@@ -30,7 +30,7 @@ from ..data.recording import read_landmarks, RecordingError
 from ..data.splits import split_signers, SplitError
 from ..preprocessing.clip import (
     body75_features, canonical_right_hand, mean_of_seen, NO_SPREAD, resize, with_hands, WRISTS)
-from ..view.skeleton import STYLE
+from ..view.skeleton import STYLE, styled
 
 # %% ../../nbs/34_exploration.similarity.ipynb #f8c2ed74
 def hand_frames(
@@ -226,7 +226,7 @@ def plot_separation(
 ): # the axes
     "The matrix of all pairs, families together, dark = alike; names where they can be read."
     m = separation.iloc[family_order(separation), family_order(separation)]
-    with plt.rc_context(STYLE):
+    with styled():
         if ax is None: ax = plt.subplots(figsize=(6.4, 5.2), layout='constrained')[1]
         image = ax.imshow(m, cmap='magma', vmin=0, vmax=np.quantile(m, .9), interpolation='none')
         ax.figure.colorbar(image, ax=ax, label='separation (dark = alike)', shrink=.8)
