@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import torch.distributed as dist
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, BatchSampler
 
 from ..core.errors import ArgumentError, AslNbError, check_number
 from ..core.settings import TrainConfig
@@ -29,20 +30,22 @@ from .splits import (
     Split, split_by_size, SPLIT_PARTS, split_random, split_signers, SplitError)
 
 # %% ../../nbs/33_data.dataset.ipynb #f1ccaa41
-class ClipBatchSampler(Sampler[list[int]]):
+class ClipBatchSampler(BatchSampler):
     "Lists of positions, each clip once an epoch; the order is a function of (seed, epoch) alone."
     def __init__(self,
         lengths: Sequence[int],  # (n,) frames of each clip
-        batch_size: int = 128,   # clips in a batch
+        batch_size: int = 128,   # clips in a batch, of all processes together
         shuffle: bool = True,    # False: always in the dataset's order, or by length with `bucket`
         bucket: bool = False,    # batches of similar length
         seed: int = 0,           # of the shuffle
         blur: float = .2,        # sorts lengths × exp(U(−blur, blur)); more shuffles and pads more
+        share: tuple[int, int] | None = None,  # rank and number of processes; None = torch.distributed's
     ):
         check_number('batch_size', batch_size, whole=True, ge=1)
         if not blur >= 0: raise ArgumentError(f'blur should be at least 0, got {blur}')
         self.lengths, self.batch_size, self.shuffle = np.asarray(lengths), batch_size, shuffle
         self.bucket, self.seed, self.blur, self.epoch = bucket, seed, blur, 0
+        self.share = share
 
 # %% ../../nbs/33_data.dataset.ipynb #c630db8b
 @patch
@@ -55,20 +58,40 @@ def set_epoch(self: ClipBatchSampler, epoch: int) -> None:
 def sampler(self: ClipBatchSampler) -> ClipBatchSampler: return self
 
 @patch
-def __len__(self: ClipBatchSampler) -> int: return -(-len(self.lengths) // self.batch_size)
+def __len__(self: ClipBatchSampler) -> int:
+    n, rest = divmod(len(self.lengths), self.batch_size)
+    return n + (rest >= self.world or rest > 0 and not n)
 
 # %% ../../nbs/33_data.dataset.ipynb #e4355a42
 @patch
-def __iter__(self: ClipBatchSampler) -> Iterator[list[int]]:
+def batches(self: ClipBatchSampler) -> list[list[int]]:
+    "The positions of this epoch, for all processes together."
     n, size = len(self.lengths), self.batch_size
     rng = np.random.default_rng([self.seed, self.epoch])
     order = rng.permutation(n) if self.shuffle else np.arange(n)
     if self.bucket:
         blur = np.exp(rng.uniform(-self.blur, self.blur, n)) if self.shuffle else 1
         order = order[np.argsort(self.lengths[order] * blur, kind='stable')]
-    batches = [order[i:i+size].tolist() for i in range(0, n, size)]
-    if self.bucket and self.shuffle: rng.shuffle(batches)
-    yield from batches
+    found = [order[i:i+size].tolist() for i in range(0, n, size)]
+    if len(found) > 1 and len(found[-1]) < self.world: found[-2:] = [found[-2] + found[-1]]
+    if self.bucket and self.shuffle: rng.shuffle(found)
+    return found
+
+# %% ../../nbs/33_data.dataset.ipynb #dd900002
+@patch(as_prop=True)
+def world(self: ClipBatchSampler) -> int:
+    "How many processes train together: those of `torch.distributed`, where it runs."
+    if self.share is not None: return self.share[1]
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+@patch
+def __iter__(self: ClipBatchSampler) -> Iterator[list[int]]:
+    world, found = self.world, self.batches()
+    rank = self.share[0] if self.share else dist.get_rank() if world > 1 else 0
+    if found and min(map(len, found)) < world: raise ArgumentError(
+        f'{min(map(len, found))} clips are too few for {world} processes: a batch has one for each '
+        'at least; choose larger batches, or fewer devices')
+    yield from (b[rank::world] for b in found)
 
 # %% ../../nbs/33_data.dataset.ipynb #42102a48
 def clip_batches(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['write_errors', 'WholeCheckpoint', 'CurvesNotWritten', 'EventLog', 'calm_lightning', 'BestModelFile', 'History',
-           'read_history', 'ProgressLine', 'EpochEnd', 'check_checkpoint', 'TrainResult', 'Terminated']
+           'Curves', 'read_history', 'ProgressLine', 'EpochEnd', 'check_checkpoint', 'TrainResult', 'Terminated']
 
 # %% ../../nbs/59_training.callbacks.ipynb #3262bf4c
 import io, itertools, logging, os, pickle, signal, socket, threading, time, warnings
@@ -16,7 +16,8 @@ import torch
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from ..core.errors import advice, AslNbError, atomic_path, progress, WriteError
@@ -41,7 +42,10 @@ def write_errors(
 # %% ../../nbs/59_training.callbacks.ipynb #a2a54999
 class WholeCheckpoint(TorchCheckpointIO):
     "Checkpoints that replace the one before only when they are whole. Raises `WriteError`."
+    def __init__(self, run=None): self.run = run      # whose `save` writes model files
     def save_checkpoint(self, checkpoint, path, storage_options=None):
+        if Path(path).suffix == '.safetensors': return self.run.save(self.run.best.scores,
+                                                                     checkpoint['state_dict'])
         content = io.BytesIO()
         torch.save(checkpoint, content)
         with write_errors(path), atomic_path(path) as new: new.write_bytes(content.getbuffer())
@@ -130,9 +134,16 @@ def calm_lightning():
         if main and handler is not None: signal.signal(signal.SIGINT, handler)
 
 # %% ../../nbs/59_training.callbacks.ipynb #2de146d5
-class BestModelFile(Callback):
+class BestModelFile(ModelCheckpoint):
     "Keeps the model of the best validation epoch, as `best.safetensors`."
-    def __init__(self, run): self.run, self.best, self.epoch, self.loss = run, None, None, np.inf
+    def __init__(self, run):
+        super().__init__(run.out, 'best', enable_version_counter=False)
+        self.run, self.best, self.epoch, self.loss, self.scores = run, None, None, np.inf, {}
+    def setup(self, trainer, module, stage):
+        self.run.out = Path(trainer.strategy.broadcast(str(self.run.out)))   # one for all processes
+        super().setup(trainer, module, stage)
+    def on_train_batch_end(self, *args): "Models are compared after validation, not before."
+    def on_train_epoch_end(self, *args): "Likewise."
     def state_dict(self): return dict(best=self.best, epoch=self.epoch, loss=self.loss)
     def load_state_dict(self, state):
         self.best, self.epoch, self.loss = state['best'], state['epoch'], state.get('loss', np.inf)
@@ -160,7 +171,8 @@ def on_validation_end(self: BestModelFile, trainer, module):
     if not self.improved(*found): return
     (self.best, self.loss), self.epoch = found, trainer.current_epoch + 1
     scores = {k.removeprefix('valid_'): v for k, v in numbers.items() if k.startswith('valid_')}
-    if trainer.is_global_zero: self.run.save(dict(valid=scores, epoch=self.epoch))
+    self.scores = dict(valid=scores, epoch=self.epoch)
+    trainer.save_checkpoint(self.run.out/'best.safetensors', weights_only=False)
 
 # %% ../../nbs/59_training.callbacks.ipynb #082c8005
 class History(Checkpoint):
@@ -202,6 +214,21 @@ def teardown(self: History, trainer, module, stage):
 
 @patch
 def on_exception(self: History, trainer, module, exception): self.teardown(trainer, module, None)
+
+# %% ../../nbs/59_training.callbacks.ipynb #cb00c002
+class Curves(Logger):
+    "Lightning's door to the run's TensorBoard log; what `History` writes anyhow is left to it."
+    name, version = 'tensorboard', ''
+    def __init__(self, history: History):
+        super().__init__()
+        self.history = history
+    @property
+    def save_dir(self): return str(self.history.run.out)
+    def log_hyperparams(self, *args, **kwargs): "`History` writes them, with the best numbers."
+    def log_metrics(self, metrics, step=None):
+        if self.history.writer is None: return
+        for k, v in metrics.items():
+            if not k.startswith((*SPLIT_PARTS, 'epoch')): self.history.writer.add_scalar(k, v, step or 0)
 
 # %% ../../nbs/59_training.callbacks.ipynb #ecac8bdb
 def read_history(

@@ -8,6 +8,7 @@ __all__ = ['RUN', 'UNREAD', 'BY_LENGTH', 'full_names', 'check_run_folder', 'Unre
 
 # %% ../../nbs/60_training.trainer.ipynb #c9d68928
 import json, secrets, sys, time, warnings
+from copy import deepcopy
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ import pytorch_lightning as pl
 from fastcore.basics import patch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from ..augmentation.chain import build_augment
 from ..augmentation.mixing import build_mix
@@ -27,7 +29,7 @@ from ..data.splits import make_split, Split, SPLIT_PARTS
 from ..models.files import save_model
 from ..models.registry import build_model, model_config
 from .callbacks import (
-    BestModelFile, calm_lightning, check_checkpoint, EpochEnd, History, ProgressLine,
+    BestModelFile, calm_lightning, check_checkpoint, Curves, EpochEnd, History, ProgressLine,
     read_history, Terminated, TrainResult, WholeCheckpoint, write_errors)
 from .evaluation import (
     evaluate, evaluate_logits, Evaluation, predict_logits, split_record, usable_device)
@@ -211,7 +213,7 @@ class Trainer:
         callbacks=(),                  # functions of this object, or Lightning callbacks
         patience: int | None = None,   # epochs without improvement; None: as in the settings
         augment=None,                  # (x, mask, seed, epoch, clip) → (x, mask)
-        lightning: dict | None = None, # further arguments of Lightning's Trainer
+        lightning: dict | None = None, # further arguments of Lightning's Trainer; its callbacks come besides ours
         named=(),                      # settings that were asked for by name, to answer for each
     ):
         self.config = _run_config(modelname, config, patience)
@@ -221,7 +223,8 @@ class Trainer:
         self.out = _folder(out, self.config)
         self.module = self._module(augment)
         self.data = self._data()
-        self.best, self.functions, self.callbacks = BestModelFile(self), [], []
+        self.best, self.written = BestModelFile(self), History(self)
+        self.functions, self.callbacks = [], []
         for fn in callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]:
             self.add_callback(fn)
 
@@ -322,6 +325,7 @@ def _checkpoint(self: Trainer, epochs: int) -> Path | None:
 @patch
 def _begin(self: Trainer, epochs: int) -> None:
     "Write settings and split into a folder that has no run yet. Raises `TrainingError`."
+    if rank_zero_only.rank: return                # another process of the same run does it
     if (self.out/'last.ckpt').exists() or self.model_file.exists(): raise TrainingError(
         f'{self.out} holds a run already: go on with resume=True, or choose another folder')
     check_run_folder(self.out)
@@ -330,6 +334,8 @@ def _begin(self: Trainer, epochs: int) -> None:
     self.config.override(**length).to_yaml(self.out/'config.yaml')
 
 # %% ../../nbs/60_training.trainer.ipynb #29531d9b
+def _listed(given) -> list: return list(given) if isinstance(given, (list, tuple)) else [given]*(given is not None)
+
 @patch
 def _callbacks(self: Trainer) -> list:
     "What happens besides training, in order: stop, keep the best, write down, show, save, tell."
@@ -338,8 +344,8 @@ def _callbacks(self: Trainer) -> list:
                          patience=c.early_stop_patience, mode=c.early_stop_mode)
     last = ModelCheckpoint(self.out, 'last', save_on_train_epoch_end=True,
                            enable_version_counter=False)
-    return [stop, self.best, *self.callbacks, History(self), ProgressLine(self), last,
-            EpochEnd(self)]
+    return [stop, self.best, *self.callbacks, *_listed(self.lightning.get('callbacks')),
+            self.written, ProgressLine(self), last, EpochEnd(self)]
 
 # %% ../../nbs/60_training.trainer.ipynb #3d46df41
 @patch
@@ -351,11 +357,13 @@ def _lightning(self: Trainer, epochs: int) -> pl.Trainer:
     if kind == 'cpu': keep_memory()
     return pl.Trainer(**dict(
         max_epochs=epochs, accelerator=kind, devices=[int(number)] if number else 1,
-        precision=c.precision, gradient_clip_val=c.gradient_clip_val, callbacks=self._callbacks(),
-        plugins=[WholeCheckpoint()],
-        limit_train_batches=limit, limit_val_batches=limit, default_root_dir=self.out, logger=False,
+        precision=c.precision, gradient_clip_val=c.gradient_clip_val, logger=Curves(self.written),
+        limit_train_batches=limit, limit_val_batches=limit, default_root_dir=self.out,
+        use_distributed_sampler=False,      # ours knows its share of every batch
         deterministic='warn' if kind == 'cuda' else None, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0) | self.lightning)
+        enable_model_summary=False, num_sanity_val_steps=0) | self.lightning | dict(
+            callbacks=self._callbacks(),
+            plugins=[WholeCheckpoint(self), *_listed(self.lightning.get('plugins'))]))
 
 # %% ../../nbs/60_training.trainer.ipynb #7031e855
 @patch
@@ -409,10 +417,15 @@ def _trouble(self: Trainer, rows: pd.DataFrame) -> str:
 @patch
 def save(self: Trainer,
     scores: dict,  # what goes into the file's header
+    weights: dict | None = None,  # of the training module, by name; None: as they are now
 ) -> Path:
-    "Write the model as it is now, with all that is needed to use it."
+    "Write the model, with all that is needed to use it."
+    model = self.model
+    if weights is not None:
+        model, start = deepcopy(model), 'model.'
+        model.load_state_dict({k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)})
     with write_errors(self.model_file):
-        return save_model(self.model, self.model_file, self.pack.signs, self.config,
+        return save_model(model, self.model_file, self.pack.signs, self.config,
                           self.pack.hash, scores, split_record(self.split, self.pack))
 
 # %% ../../nbs/60_training.trainer.ipynb #5442409f
