@@ -14,11 +14,11 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 import torch
 from torch.nn.functional import cross_entropy
 
-from asl_nb.training.optimizers import build_optimizer
+from asl_nb.training.module import build_optimizer
 from asl_nb.models.registry import build_model, registry
 from asl_nb.models.convformer import causal_conv, look_ahead, padded, pointwise, window_gradient
 from asl_nb.export.compiled import compile_clips, load_clips
-from asl_nb.training.optimizers import keep_memory
+from asl_nb.training.module import keep_memory
 
 SIGNS, FRAMES, B, T = 250, 38, 64, 64      # a clip of asl-signs has 38 frames on average; a step's batch
 

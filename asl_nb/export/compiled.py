@@ -17,7 +17,7 @@ from torch import nn, Tensor
 from ..core.errors import ArgumentError, AslNbError, atomic_path
 from ..models.base import SignModel
 from ..preprocessing.frontends import build_frontend
-from ..training.optimizers import keep_memory
+from ..training.module import keep_memory
 
 # %% ../../nbs/92_export.compiled.ipynb #288f060f
 class Network(nn.Module):

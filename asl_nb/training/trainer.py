@@ -33,8 +33,8 @@ from .callbacks import (
     read_history, Terminated, TrainResult, WholeCheckpoint, write_errors)
 from .evaluation import (
     evaluate, evaluate_logits, Evaluation, predict_logits, split_record, usable_device)
-from .module import dead_run, DeadRun, LightningBaseModel, TrainingError
-from .optimizers import keep_memory
+from .module import (
+    dead_run, DeadRun, keep_memory, LightningBaseModel, TrainingError)
 
 # %% ../../nbs/60_training.trainer.ipynb #5ac70ff1
 def _full_name(name: str, value, places: dict) -> str:
