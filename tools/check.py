@@ -142,7 +142,8 @@ def kernel():
         say(f'kernel: {name} in Jupyter, Run All', not wrong, '\n'.join(wrong))
 
 
-PACKAGES = {'extra': ['pose_format'], 'keras': ['tensorflow', 'keras'], 'ray': ['ray']}     # flag → what its cells import
+sys.path.insert(0, str(ROOT))
+from asl_nb.core.errors import FLAGS as PACKAGES  # noqa: E402   flag → what its cells import
 
 
 def lacking(flag):
