@@ -14,8 +14,9 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
-from asl_nb.data.dataset import ASL_DATASET, ClipBatchSampler, collate
+from asl_nb.data.dataset import ASL_DATASET, ClipBatchSampler
 from asl_nb.data.pack import pack_corpus
+from asl_nb.preprocessing.frontends import collate
 from asl_nb.simulation.corpus import simulate_corpus
 
 SIZES = dict(n_signs=25, n_signers=10, clips_per_sign_per_signer=6)   # about 1,500 clips

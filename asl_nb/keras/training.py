@@ -23,8 +23,8 @@ from torch.utils.data import Dataset
 from ..core.errors import ArgumentError, check_number, suggest
 from ..core.settings import Config, OptimizerConfig
 from asl_nb.data.dataset import (
-    clip_batches, ClipBatchSampler, collate, create_data_loaders, get_dataloader, get_dataset,
-    LOADERS, Loaders)
+    clip_batches, ClipBatchSampler, create_data_loaders, get_dataloader, get_dataset, LOADERS,
+    Loaders)
 from .base import BaseModel, check_targets, import_keras, keras, tf
 from .frontends import check_mask, frontend_layer, FrontendLayer
 from .layers import KerasLateDropout, KerasTransformerEncoderLayer
@@ -32,6 +32,7 @@ from asl_nb.keras.networks import (
     carry_weights, check_clips, FeatureTwin, models_with_twin, SignTwin, to_pytorch, twin,
     TwinModel)
 from ..models import recurrent as lstm, transformer
+from ..preprocessing.frontends import collate
 
 # %% ../../nbs/84_keras.training.ipynb #c41e582f
 class DatasetWithLen:

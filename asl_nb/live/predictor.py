@@ -19,13 +19,13 @@ from fastcore.basics import patch
 
 from ..core.errors import (
     ArgumentError, AslNbError, atomic_path, check_number, WriteError)
-from ..data.dataset import collate, thinned
 from ..data.recording import read_recording, Recording
 from ..data.video import (
     capture_frames, draw_landmarks_on_frame, find_videos, hushed, read_frames, Tracker,
     VIDEO_KINDS, video_to_recording)
 from ..models.ensemble import load_ensemble
 from ..models.files import check_label_map, load_model, read_model_info
+from ..preprocessing.frontends import collate, thinned
 
 # %% ../../nbs/72_live.predictor.ipynb #79472685
 class SignPredictor:
