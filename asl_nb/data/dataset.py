@@ -7,8 +7,10 @@ __all__ = ['LOADERS', 'ClipBatchSampler', 'clip_batches', 'ASL_DATASET', 'to_PT_
            'get_dataloader', 'get_dataset', 'split_dataset', 'create_data_loaders', 'SignDataModule']
 
 # %% ../../nbs/33_data.dataset.ipynb #e7f45db5
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import NamedTuple
 
 import torch
@@ -264,16 +266,15 @@ class Loaders(NamedTuple):
     kind: type             # the class of these loaders
     dataset_of: Callable   # loader → the framework's dataset behind it
 
-LOADERS = {'pytorch': Loaders(to_PT_DataLoader, DataLoader, get_PT_Dataset)}  # framework → Loaders
+LOADERS = dict(            # framework → its `Loaders`, or where they are: 'module:name'
+    pytorch=Loaders(to_PT_DataLoader, DataLoader, get_PT_Dataset),
+    tensorflow='asl_nb.keras.training:TF_LOADERS')
 
 def _loaders(dl_framework: str | None) -> Loaders:
-    "The framework's entry; None = the one of the settings. `ConfigError`, `ArgumentError`."
+    "The framework's entry; None = the one of the settings. `ConfigError`, `MissingExtra`."
     said = {} if dl_framework is None else dict(dl_framework=dl_framework)
-    name = TrainConfig(**said).dl_framework
-    if name not in LOADERS: raise ArgumentError(
-        f'dl_framework = {name!r}: its loaders are in asl_nb.keras.training (extra keras), '
-        'which has to be imported before')
-    return LOADERS[name]
+    entry = LOADERS[TrainConfig(**said).dl_framework]
+    return resolve_name(entry) if isinstance(entry, str) else entry
 
 # %% ../../nbs/33_data.dataset.ipynb #aef60398
 def get_dataloader(
@@ -289,12 +290,12 @@ def get_dataloader(
     return make(dataset, batch_size, shuffle, num_workers=num_workers, **kw)
 
 def get_dataset(
-    loader,                           # of any framework that has been imported
+    loader,                           # of any framework
     dl_framework: str | None = None,  # None = the one whose loader it is
 ):
     "The dataset behind a loader. Raises `ArgumentError`."
-    known = LOADERS.values() if dl_framework is None else [_loaders(dl_framework)]
-    for entry in known:
+    there = [k for k, v in LOADERS.items() if not isinstance(v, str) or v.split(':')[0] in sys.modules]
+    for entry in map(_loaders, there if dl_framework is None else [dl_framework]):
         if isinstance(loader, entry.kind): return entry.dataset_of(loader)
     raise ArgumentError(f'{type(loader).__name__} is no loader of {dl_framework or list(LOADERS)}')
 
