@@ -15,8 +15,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .attention import MultiHeadSelfAttention
-from .base import Branch, check_share, check_whole_settings, masked_mean
-from .leaf import BranchOutput, xavier_start
+from .base import Branch, masked_mean
+from .leaf import BranchOutput, check_share, check_whole_settings, xavier_start
 
 # %% ../../nbs/53_models.convformer.ipynb #6c0ee327
 def slide(

@@ -20,10 +20,10 @@ from torch import nn, Tensor
 from ..core.settings import ConfigError
 from ..data.landmarks import N_ROWS
 from .attention import YetAnotherTransformerBranch
-from .base import (
-    Branch, check_settings, check_whole_settings, ModelOutput, our_names, SignModel)
+from .base import Branch, check_settings, ModelOutput, our_names, SignModel
 from .files import load_model, ModelFileError
-from .leaf import BranchOutput, ClassifierLeafOutput, format_classifier_ensemble_output
+from .leaf import (
+    BranchOutput, check_whole_settings, ClassifierLeafOutput, format_classifier_ensemble_output)
 from .recurrent import LSTMBranch
 from .registry import build_model
 from .transformer import TransformerBranch

@@ -23,9 +23,8 @@ from torch import Tensor
 from .. import __version__
 from ..core.errors import AslNbError, atomic_path
 from ..core.settings import Config, ConfigError, default_device, PathConfig, project_root
-from asl_nb.models.base import (
-    Branch, check_choice, check_share, check_whole_settings, masked_mean, MeanPool, ModelOutput,
-    SignModel)
+from .base import Branch, masked_mean, MeanPool, ModelOutput, SignModel
+from .leaf import check_choice, check_share, check_whole_settings
 from .contract import check_promises, CHECKS, ContractError, export_program
 from .registry import (
     branch_class, build_model, class_counts, clip_time, get_model_params, list_models,

@@ -19,9 +19,8 @@ from torch.nn import functional as F
 
 from ..core.errors import optional
 from ..core.settings import ConfigError
-from .base import (
-    Branch, check_choice, check_settings, check_share, check_whole_settings, SignModel)
-from .leaf import BranchOutput
+from .base import Branch, check_settings, SignModel
+from .leaf import BranchOutput, check_choice, check_share, check_whole_settings
 from .registry import build_model
 from ..preprocessing.frontends import batch_resize_weights
 
