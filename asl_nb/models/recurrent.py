@@ -13,7 +13,6 @@ import torch
 from fastcore.basics import patch
 from torch import nn, Tensor
 
-from ..core.settings import ConfigError
 from .base import Branch, FeatureClassifier, masked_mean, SignModel
 from .leaf import BranchOutput, check_choice, check_share, check_whole_settings
 from .registry import build_model
