@@ -45,6 +45,7 @@ class Branch(nn.Module):
         out_dim: int,  # D, width of what this branch gives
     ):
         super().__init__()
+        check_whole_settings(1, in_dim=in_dim)
         self.in_dim, self.out_dim = in_dim, out_dim
 
     def forward(self,
@@ -237,8 +238,9 @@ def check_features(
     width: int,           # F
 ) -> tuple[Tensor, Tensor]:  # x with 0 in the padding, mask
     "Raise `ArgumentError` unless features and mask fit each other, and every feature is a number."
-    if x.ndim != 3 or x.shape[2] != width or 0 in x.shape: raise ArgumentError(
-        f'features are {tuple(x.shape)}; expected (B, T, {width}), at least one clip and one frame')
+    is_ = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+    if not isinstance(x, Tensor) or len(is_) != 3 or is_[2] != width or 0 in is_: raise ArgumentError(
+        f'features are {is_}; expected a tensor (B, T, {width}), at least one clip and one frame')
     if mask is None: mask = x.new_ones(x.shape[:2], dtype=torch.bool)
     if mask.shape != x.shape[:2] or mask.dtype != torch.bool: raise ArgumentError(
         f'mask is {mask.dtype} of shape {tuple(mask.shape)}; expected bool of shape (B, T) = '
