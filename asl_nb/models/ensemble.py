@@ -157,7 +157,8 @@ def check_members(
     "Raise `ConfigError` unless there are models, each with one leaf of as many classes."
     found = list(members)
     if not found or not all(isinstance(m, SignModel) for m in found): raise ConfigError(
-        f'members of an ensemble: expected a list of models, at least one, got {found!r:.60}')
+        f'members of an ensemble: expected a list of models, got {found!r:.60}' if found
+        else 'an ensemble of no models: expected at least one')
     counts = [m.n_classes for m in found]
     if isinstance(counts[0], dict) or any(n != counts[0] for n in counts): raise ConfigError(
         f'members of an ensemble need one leaf each, with the same number of signs; these have {counts}')
