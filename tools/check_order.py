@@ -7,7 +7,7 @@ usage: check_order.py [NBS_FOLDER]
 
 Read from the syntax tree of every code cell, so that imports inside functions count too: `import asl_nb.x`,
 `from asl_nb.x import y`, `from asl_nb import x`, relative imports, `import_module('asl_nb.x')`, `import_module('.x', 'asl_nb')`,
-`__import__('asl_nb.x')` and lazy names such as 'asl_nb.x:Class'. A string that holds code counts as code, for it may be given to
+`__import__('asl_nb.x')`. What is found by name at run time, such as 'asl_nb.x:Class' in a table, may live higher. A string that holds code counts as code, for it may be given to
 `exec` or to another Python; so do f-strings, shell lines and magics (`!python -m asl_nb.x`, `%run`, `!asl_train`). Docstrings do
 not. The front door counts as the module behind it: `from asl_nb import train`, `asl_nb.train`, `from asl_nb import *`. `index` and
 the lessons (00 to 09) show what is to come and are exempt. Exit status 1 on a breach.
@@ -48,9 +48,9 @@ def in_shell(text):
 
 
 def in_string(text, package):
-    "Names that a string imports: a lazy name, a program, or something with an import statement in it."
+    "Names that a string imports: a module's name, a program, or something with an import statement in it."
     if PACKAGE not in text and '.' not in text: return
-    yield from re.findall(rf'^({PACKAGE}\.[\w.]+)(?::\w+)?$', text)
+    yield from re.findall(rf'^({PACKAGE}\.[\w.]+)$', text)
     try: yield from names(dedent(text), package)
     except (SyntaxError, ValueError, RecursionError):
         for whole, base, parts in STATEMENT.findall(text):

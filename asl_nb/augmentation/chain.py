@@ -6,7 +6,6 @@
 __all__ = ['AUGMENTATIONS', 'RECIPES', 'LENGTH_LIMITS', 'Step', 'recipe', 'Augment', 'build_augment']
 
 # %% ../../nbs/42_augmentation.chain.ipynb #47886f19
-from inspect import signature
 from math import exp, log
 from typing import NamedTuple
 
@@ -15,8 +14,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .masking import frame_dropout, part_cutout, spatial_cutout, time_mask
-from .mixing import (
-    build_mix, cutmix, Dosed, manifold_mixup, Mix, MIXERS, mixup, recombine_parts)
+from .mixing import Dosed, MIXERS, step_arguments
 from .random import check_batch, check_number, check_rows, Draws
 from asl_nb.augmentation.space import (
     finger_rotation, mirror_landmarks, random_affine, random_rotation, random_scaling,
@@ -40,33 +38,14 @@ class Step(NamedTuple):
     args: dict       # arguments, `rows` among them where they are needed
     scope: str       # under which it draws: the name, and the how-manieth of that name
 
-# %% ../../nbs/42_augmentation.chain.ipynb #6586bd1b
-def _function(name: str):
-    "The augmentation of a name. Raises `ArgumentError`."
-    if name in AUGMENTATIONS: return AUGMENTATIONS[name]
-    if name in MIXERS: raise ArgumentError(f'{name} mixes two clips and their labels: expected '
-                                               'in the list augmentation.mix, not in the chain')
-    near = suggest(name, AUGMENTATIONS) or '.'
-    raise ArgumentError(f'there is no augmentation {name!r}{near} '
-                            f'There are: {", ".join(AUGMENTATIONS)}')
-
-# %% ../../nbs/42_augmentation.chain.ipynb #9a1bc828
-def _arguments(name: str, args: dict, rows) -> dict:
-    "The arguments of a step, with `rows` where it takes them. Raises `ArgumentError`."
-    takes = list(signature(_function(name)).parameters)
-    for k in args:
-        if k == 'p': raise ArgumentError(f'{name}: p stands beside args, not in it')
-        if k == 'rows': raise ArgumentError(f'{name}: rows come from the frontend, not args')
-    check_arguments(_function(name), args, name, skip=[*takes[:3], 'rows', 'p'])
-    return args | ({'rows': rows} if 'rows' in takes else {})
-
 # %% ../../nbs/42_augmentation.chain.ipynb #932c2150
 def _ready(step: AugmentationStep, rows, scope: str) -> Step:
     "A step of the settings as one that can be called. Raises `ArgumentError`."
-    args = _arguments(step.name, step.args, rows)
-    x, mask = torch.zeros(1, 2, len(subset(rows)), 2), torch.ones(1, 2, dtype=torch.bool)
-    draws = Draws(0, 0, torch.zeros(1, dtype=torch.long))
-    try: AUGMENTATIONS[step.name](x, mask, draws, **args)
+    if step.name in MIXERS: raise ArgumentError(f'{step.name} mixes two clips and their labels: '
+                                                'expected in the list augmentation.mix, not in the chain')
+    args = step_arguments(step.name, step.args, AUGMENTATIONS, 'augmentation', rows)
+    x, mask = torch.zeros(1, 2, len(rows), 2), torch.ones(1, 2, dtype=torch.bool)
+    try: AUGMENTATIONS[step.name](x, mask, Draws(0, 0, torch.zeros(1, dtype=torch.long)), **args)
     except (AslNbError, TypeError, ValueError) as e:
         raise ArgumentError(f'{step.name}: {e}') from e
     return Step(step.name, step.p, args, scope)
@@ -79,7 +58,6 @@ def _seed(s: AugmentationConfig) -> list:
             ('random_scaling', None, dict(scale_range=s.scale_range)),
             ('random_rotation', None, dict(max_angle=s.max_angle))]
 
-# %% ../../nbs/42_augmentation.chain.ipynb #82f35f93
 def _winner(s: AugmentationConfig) -> list:
     "Hoyeol Sohn's chain (1st place, asl-signs 2023)."
     affine = dict(scale_range=[.8, 1.2], max_shear=.15, max_angle=30., max_shift=.1, aspect=1.)
@@ -114,19 +92,15 @@ class Augment(Dosed):
     ):
         self.settings, self.rows = settings or AugmentationConfig(), subset(rows)
         self.strength, self.threshold = strength, check_number('threshold', threshold)
-        steps, names = _steps(chain, self.settings), []
-        self.steps = []
-        for step in steps:
-            names.append(step.name)
-            self.steps.append(_ready(step, self.rows, f'{step.name} {names.count(step.name)}'))
+        steps = _steps(chain, self.settings)
+        names = [step.name for step in steps]
+        self.steps = [_ready(step, self.rows, f'{step.name} {names[:i + 1].count(step.name)}')
+                      for i, step in enumerate(steps)]
 
 # %% ../../nbs/42_augmentation.chain.ipynb #6d8d1488
 def _steps(chain, settings: AugmentationConfig) -> list[AugmentationStep]:
     "The steps that a chain names. Raises `ArgumentError` or `ConfigError`."
     if isinstance(chain, str): return recipe(chain, settings)
-    if not isinstance(chain, (list, tuple)): raise ArgumentError(
-        f'chain is {chain!r}; expected the name of a recipe ({", ".join(RECIPES)}) or '
-        'a list of steps')
     return AugmentationConfig(chain=list(chain)).chain
 
 # %% ../../nbs/42_augmentation.chain.ipynb #195c8e71
@@ -143,10 +117,9 @@ def growing(self: Augment,
 @patch
 def probabilities(self: Augment, epoch: int = 0) -> list[float]:
     "Of each step, in this epoch, with `strength`; limits have their own, or 1."
-    def p(s):
-        if s.name in LENGTH_LIMITS: return 1. if s.p is None else s.p
-        return self.strength * (self.growing(epoch) if s.p is None else s.p)
-    return [p(s) for s in self.steps]
+    grown = self.growing(epoch)
+    return [(1. if s.p is None else s.p) if s.name in LENGTH_LIMITS
+            else self.strength * (grown if s.p is None else s.p) for s in self.steps]
 
 # %% ../../nbs/42_augmentation.chain.ipynb #0a016c89
 @patch

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STEADY', 'GROUPS', 'MIXERS', 'HIDDEN', 'weighted_mean', 'at_length', 'Mixed', 'Labels', 'beta', 'partner_or_own',
            'has_partner', 'same_sign_partner', 'place_and_size', 'move_to', 'recombine_parts', 'signing_frames',
-           'cutmix', 'mixup', 'manifold_mixup', 'Mixing', 'Dosed', 'Mix', 'build_mix']
+           'cutmix', 'mixup', 'manifold_mixup', 'Mixing', 'step_arguments', 'Dosed', 'Mix', 'build_mix']
 
 # %% ../../nbs/41_augmentation.mixing.ipynb #80cd28c4
 from collections.abc import Callable
@@ -73,7 +73,6 @@ class Labels(NamedTuple):
         place = torch.arange(len(clip), device=clip.device)[:, None]
         return cls(place, torch.ones_like(place, dtype=torch.float32))
 
-# %% ../../nbs/41_augmentation.mixing.ipynb #ef9da4d4
 @patch
 def mixed(self: Labels,
     partner: Tensor,  # (B,) as in `Mixed`
@@ -174,7 +173,6 @@ def place_and_size(
     place = points.nanmean(1)
     return place, (points - place[:, None]).square().sum(-1).nanmean(1).sqrt()
 
-# %% ../../nbs/41_augmentation.mixing.ipynb #85885a74
 def move_to(
     other: Tensor,   # (B, T, L, C) the partners
     partner: Tensor, # (B,) which clips they were
@@ -242,7 +240,12 @@ def cutmix(
     share = torch.where(own + theirs > 0, own / (own + theirs), 1 - size / n.clamp(min=1))
     return Mixed(torch.where(cut[..., None, None], other, x), mask, partner, share)
 
-# %% ../../nbs/41_augmentation.mixing.ipynb #4c5f39f4
+# %% ../../nbs/41_augmentation.mixing.ipynb #0424e70e
+def _blend(draws: Draws, alpha: float, p: float) -> tuple:
+    "Partners (B,) and weights (B,) of a blend: 1 for who is spared."
+    partner = partner_or_own(draws.permutation('partner'), draws, p)
+    return partner, torch.where(has_partner(partner), beta(draws, 'weight', alpha), 1.).float()
+
 def mixup(
     x: Tensor,           # (B, T, L, C), NaN = not seen
     mask: Tensor,        # (B, T) bool, real frames first
@@ -255,12 +258,6 @@ def mixup(
     check_batch(x, mask, draws)
     partner, weight = _blend(draws, alpha, p)
     return Mixed(weighted_mean(x, at_length(x, mask, partner), weight), mask, partner, weight)
-
-# %% ../../nbs/41_augmentation.mixing.ipynb #0424e70e
-def _blend(draws: Draws, alpha: float, p: float) -> tuple:
-    "Partners (B,) and weights (B,) of a blend: 1 for who is spared."
-    partner = partner_or_own(draws.permutation('partner'), draws, p)
-    return partner, torch.where(has_partner(partner), beta(draws, 'weight', alpha), 1.).float()
 
 # %% ../../nbs/41_augmentation.mixing.ipynb #0dd48c08
 def manifold_mixup(
@@ -290,16 +287,14 @@ class Mixing:
     ):
         self.mix, self.y, self.draws, self.labels = mix, y, draws, Labels.own(y)
 
-# %% ../../nbs/41_augmentation.mixing.ipynb #093dd761
-@patch
-def _run(self: Mixing, x: Tensor, mask: Tensor | None, hidden: bool) -> tuple:
-    "All steps of one kind, in order."
-    for i, (name, p, args) in enumerate(self.mix.steps):
-        if (name in HIDDEN) != hidden: continue
-        draws = self.draws.within(f'mix {i} {name}')
-        m = MIXERS[name](x, mask, self.y, draws, **args, p=p * self.mix.strength)
-        x, mask, self.labels = m.x, m.mask, self.labels.mixed(m.partner, m.weight)
-    return x, mask
+    def _run(self, x: Tensor, mask: Tensor | None, hidden: bool) -> tuple:
+        "All steps of one kind, in order."
+        for i, (name, p, args) in enumerate(self.mix.steps):
+            if (name in HIDDEN) != hidden: continue
+            draws = self.draws.within(f'mix {i} {name}')
+            m = MIXERS[name](x, mask, self.y, draws, **args, p=p * self.mix.strength)
+            x, mask, self.labels = m.x, m.mask, self.labels.mixed(m.partner, m.weight)
+        return x, mask
 
 # %% ../../nbs/41_augmentation.mixing.ipynb #c807a51b
 @patch
@@ -310,13 +305,32 @@ def landmarks(self: Mixing,
     "The steps that mix landmarks; after augmentation, before features."
     return self._run(x, mask, hidden=False)
 
-# %% ../../nbs/41_augmentation.mixing.ipynb #59a0b275
 @patch
 def hidden(self: Mixing,
     pooled: Tensor,  # (B, D) what the branch makes of the clips
 ) -> Tensor:         # (B, D)
     "The steps that mix inside the network; between branch and leaves."
     return self._run(pooled, None, hidden=True)[0]
+
+# %% ../../nbs/41_augmentation.mixing.ipynb #f019e4c6
+def step_arguments(
+    name: str,           # of a step
+    args: dict | None,   # its arguments
+    functions: dict,     # name → function (x, mask, …, draws, its own arguments)
+    kind: str,           # what they are, e.g. 'mixing'
+    rows,                # what `rows` is for those that take it; None: not known
+) -> dict:
+    "The arguments of a step as its function takes them. Raises `ArgumentError`."
+    if name not in functions: raise ArgumentError(
+        f'there is no {kind} {name!r}{suggest(str(name), functions) or "."} '
+        f'There are: {", ".join(functions)}')
+    params = signature(functions[name]).parameters
+    first = list(params)[:list(params).index('draws') + 1]
+    check_arguments(functions[name], args or {}, name, skip=[*first, 'rows', 'p'])
+    if rows is not None: return (args or {}) | ({'rows': rows} if 'rows' in params else {})
+    if 'rows' in params and params['rows'].default is params['rows'].empty: raise ArgumentError(
+        f'{name} needs to know which landmarks there are: expected rows=…')
+    return dict(args or {})
 
 # %% ../../nbs/41_augmentation.mixing.ipynb #80695b10
 class Dosed:
@@ -336,10 +350,18 @@ class Mix(Dosed):
         strength: float = 1.,   # 0 … 1, multiplies every probability; a schedule may move it
     ):
         self.rows, self.strength = rows, strength
-        self.steps = [_ready(step, rows) for step in steps]
+        self.steps = [self._ready(step) for step in steps]
         nothing = torch.zeros(2, 1, 1 if rows is None else len(subset(rows)), 2)
         trial = self(torch.zeros(2).long(), 0, 0, torch.arange(2))
         trial.landmarks(nothing, nothing[..., 0, 0] == 0), trial.hidden(torch.zeros(2, 1))
+
+    def _ready(self, step) -> tuple:
+        "(name, p, args) of a step, checked."
+        name, p, args = (step.get(k) if isinstance(step, dict) else getattr(step, k)
+                         for k in ('name', 'p', 'args'))
+        args = step_arguments(name, args, MIXERS, 'mixing', self.rows)
+        if p is None: p = signature(MIXERS[name]).parameters['p'].default
+        return name, check_number('p', p), args
 
     def __call__(self,
         y: Tensor,     # (B,) class numbers of the batch
@@ -347,22 +369,6 @@ class Mix(Dosed):
         epoch: int,    # counted from 0
         clip: Tensor,  # (B,) clip ids
     ) -> Mixing: return Mixing(self, y, Draws(seed, epoch, clip))
-
-# %% ../../nbs/41_augmentation.mixing.ipynb #f019e4c6
-def _ready(step, rows) -> tuple:
-    "(name, p, args) of a step, checked. Raises `ArgumentError`."
-    name, p, args = (step.get(k) if isinstance(step, dict) else getattr(step, k)
-                     for k in ('name', 'p', 'args'))
-    if name not in MIXERS: raise ArgumentError(
-        f'there is no mixing {name!r}{suggest(str(name), MIXERS) or "."} '
-        f'There are: {", ".join(MIXERS)}')
-    takes = {k: v.default for k, v in list(signature(MIXERS[name]).parameters.items())[4:]}
-    given = {'rows': rows} if 'rows' in takes and rows is not None else {}
-    if rows is None and takes.get('rows') is not None: raise ArgumentError(
-        f'{name} needs to know which landmarks there are: Mix(steps, rows=…)')
-    first = list(signature(MIXERS[name]).parameters)[:4]
-    check_arguments(MIXERS[name], args or {}, name, skip=[*first, 'rows', 'p'])
-    return name, takes['p'] if p is None else check_number('p', p), given | (args or {})
 
 # %% ../../nbs/41_augmentation.mixing.ipynb #bcad5ca9
 def build_mix(

@@ -22,7 +22,7 @@ from torch import nn
 from ..core.errors import ArgumentError
 from .base import import_keras, keras, tf
 from ..models import attention, convformer, convformer as causal, recurrent as lstm
-from ..models.base import check_share
+from ..models.leaf import check_share
 from ..models.transformer import check_heads
 
 # %% ../../nbs/81_keras.layers.ipynb #552e3b3b

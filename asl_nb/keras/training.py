@@ -20,23 +20,19 @@ from fastcore.basics import patch
 from torch.optim import lr_scheduler
 from torch.utils.data import Dataset
 
-from asl_nb.core.errors import ArgumentError, check_number, suggest
-from asl_nb.core.settings import Config, OptimizerConfig
+from ..core.errors import ArgumentError, check_number, suggest
+from ..core.settings import Config, OptimizerConfig
 from asl_nb.data.dataset import (
-<<<<<<< ours
-    clip_batches, ClipBatchSampler, create_data_loaders, get_dataloader, get_dataset, LOADERS,
-=======
-    clip_batches, ClipBatchSampler, collate, create_data_loaders, get_dataloader, get_dataset,
->>>>>>> theirs
+    clip_batches, ClipBatchSampler, create_data_loaders, get_dataloader, get_dataset,
     Loaders)
-from asl_nb.keras.base import BaseModel, check_targets, import_keras, keras, tf
-from asl_nb.keras.frontends import check_mask, frontend_layer, FrontendLayer
-from asl_nb.keras.layers import KerasLateDropout, KerasTransformerEncoderLayer
+from .base import BaseModel, check_targets, import_keras, keras, tf
+from .frontends import check_mask, frontend_layer, FrontendLayer
+from .layers import KerasLateDropout, KerasTransformerEncoderLayer
 from asl_nb.keras.networks import (
     carry_weights, check_clips, FeatureTwin, models_with_twin, SignTwin, to_pytorch, twin,
     TwinModel)
-from asl_nb.models import recurrent as lstm, transformer
-from asl_nb.preprocessing.frontends import collate
+from ..models import recurrent as lstm, transformer
+from ..preprocessing.frontends import collate
 
 # %% ../../nbs/84_keras.training.ipynb #c41e582f
 class DatasetWithLen:

@@ -12,10 +12,9 @@ from fastcore.basics import patch
 from torch import nn, Tensor
 from torch.nn import functional as F
 
-from asl_nb.models.base import (
-    Branch, check_choice, check_share, check_whole_settings, FeatureClassifier, masked_mean,
-    SignModel)
-from .leaf import BranchOutput, xavier_start
+from .base import Branch, FeatureClassifier, masked_mean, SignModel
+from .leaf import (
+    BranchOutput, check_choice, check_share, check_whole_settings, xavier_start)
 from .registry import build_model
 from .transformer import check_heads
 

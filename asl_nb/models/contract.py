@@ -45,15 +45,11 @@ def example_clips(
     return x, torch.arange(frames) < length[:, None], torch.arange(n) % n_classes
 
 # %% ../../nbs/48_models.contract.ipynb #751dcd94
-def _distance(
-    a: Tensor,  # what it should be
-    b: Tensor,  # what it is, of the same shape
-) -> float:
-    "Largest difference, relative to the largest of `a`; infinite where one is not a number."
+def _distance(a: Tensor, b: Tensor) -> float:
+    "Largest difference of b, relative to the largest of `a`; infinite where one is not a number."
     d = float((a - b).detach().abs().max() / a.detach().abs().max().clamp(min=1e-6))
     return d if d == d else float('inf')
 
-# %% ../../nbs/48_models.contract.ipynb #c16b15a1
 def _insist(ok: bool, why: str) -> None:
     "Raise `ContractError` with `why` unless `ok`."
     if not ok: raise ContractError(why)
@@ -150,19 +146,13 @@ def check_unrelated(model: SignModel, rel: float = 1e-5) -> str:
 def _loss(model: SignModel, x, mask, y) -> Tensor:
     "The sum of the leaves' losses; labels go round within each leaf's classes."
     out = model.outputs(x, mask)
-    losses = (leaf.loss(out.leaves[k], out.root, y % leaf.num_classes)
-              for k, leaf in model.leaves.items())
-    return sum(losses)
+    return sum(leaf.loss(out.leaves[k], out.root, y % leaf.num_classes) for k, leaf in model.leaves.items())
 
 def _gradients(model: SignModel, x, mask, y) -> dict[str, Tensor]:
     "The gradient of every parameter that got one."
     model.zero_grad()
     _loss(model, x, mask, y).backward()
     return {k: p.grad for k, p in model.named_parameters() if p.grad is not None}
-
-def _size(grads: dict[str, Tensor]) -> float:
-    "The norm of all gradients together."
-    return float(torch.stack([g.double().norm() for g in grads.values()]).norm())
 
 # %% ../../nbs/48_models.contract.ipynb #2118071e
 def check_missing(model: SignModel, rel: float = 1e-5, most: float = 1000) -> str:
@@ -175,7 +165,8 @@ def check_missing(model: SignModel, rel: float = 1e-5, most: float = 1000) -> st
     _insist(bool(b.isfinite().all()), 'nothing seen, logits not finite')
     keep = torch.arange(8) != 3
     _insist(_distance(a[keep], b[keep]) <= rel, 'an unseen clip changes its neighbours')
-    usual, size = (_size(_gradients(deepcopy(model).train(), v, mask, y)) for v in (x, gone))
+    grads = [_gradients(deepcopy(model).train(), v, mask, y).values() for v in (x, gone)]
+    usual, size = (float(torch.stack([v.double().norm() for v in g]).norm()) for g in grads)
     _insist(math.isfinite(size), 'nothing seen, gradients not finite')
     _insist(size <= most * usual, f'nothing seen, gradients {size / usual:.0e} times as large')
     return 'finite'

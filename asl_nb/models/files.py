@@ -23,20 +23,16 @@ from torch import Tensor
 from .. import __version__
 from ..core.errors import AslNbError, atomic_path
 from ..core.settings import Config, ConfigError, default_device, PathConfig, project_root
-from asl_nb.models.base import (
-    Branch, check_choice, check_share, check_whole_settings, masked_mean, MeanPool, ModelOutput,
-    SignModel)
-from .contract import check_promises, CHECKS, ContractError, export_program
-from .registry import (
-    branch_class, build_model, class_counts, clip_time, get_model_params, list_models,
-    model_config, register, REGISTRY, registry)
+from .base import SignModel
+from .contract import check_promises
+from .registry import build_model, class_counts
 
 # %% ../../nbs/49_models.files.ipynb #aef1b4d3
-MODEL_FORMAT = 1               # version of the model file; a reader refuses a newer one
+MODEL_FORMAT = 2         # version of the model file; 1 was before the modules moved into packages
 MAX_HEADER = 16_000_000  # bytes; a header that claims more is not read
 
 class ModelFileError(AslNbError, ValueError):
-    "A file that is no model of ours, is damaged, or was made by a newer version."
+    "A file that is no model of ours, is damaged, or was made by another version."
 
 # %% ../../nbs/49_models.files.ipynb #6ea4b926
 @dataclass
@@ -99,10 +95,6 @@ def _sign_count(counts: Mapping[str, int]) -> int:
     if 'sign' in counts: return counts['sign']
     raise ConfigError(f"of several leaves one should be named 'sign', got {', '.join(counts)}")
 
-def _versions() -> dict[str, str]:
-    "What made this file."
-    return dict(asl_nb=__version__, python=platform.python_version(), torch=torch.__version__)
-
 # %% ../../nbs/49_models.files.ipynb #08a7bb04
 def _header_json(info: ModelInfo) -> str:
     "The header's text."
@@ -138,22 +130,18 @@ def save_model(
     counts = {k: leaf.num_classes for k, leaf in model.leaves.items()}
     frontend = dict(name=model.frontend.name, settings=model.frontend.settings())
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in model.state_dict().items()}
+    versions = dict(asl_nb=__version__, python=platform.python_version(), torch=torch.__version__)
     info = ModelInfo(config.name, counts, check_label_map(signs, _sign_count(counts)), config, frontend,
-                     model.rows.tolist(), _versions(), pack_hash, scores or {}, split or {},
+                     model.rows.tolist(), versions, pack_hash, scores or {}, split or {},
                      tensors_hash(tensors))
     content = save(tensors, {'asl_nb': _header_json(info)})    # bytes: a full disk is an OSError
     with atomic_path(path) as new: new.write_bytes(content)
     return path
 
-# %% ../../nbs/49_models.files.ipynb #a28a46e7
+# %% ../../nbs/49_models.files.ipynb #6f1dc1bd
 _OTHERS = {b'PK': 'a zip archive, as torch.save and Lightning write', b'\x80': 'a Python pickle',
            b'\x89HDF': 'an HDF5 file (Keras)', b'PAR1': 'a parquet file', b'\x93NUM': 'NumPy'}
 
-def _what_is(start: bytes) -> str:
-    "What a file is that begins like this."
-    return next((v for k, v in _OTHERS.items() if start.startswith(k)), 'no safetensors file')
-
-# %% ../../nbs/49_models.files.ipynb #6f1dc1bd
 def _read_header(path: Path) -> dict:
     "The safetensors header, read without trusting it. Raises `ModelFileError`."
     if not path.is_file(): raise ModelFileError(
@@ -161,12 +149,13 @@ def _read_header(path: Path) -> dict:
     size = path.stat().st_size
     with path.open('rb') as f:
         start = f.read(9)
-        n, what = int.from_bytes(start[:8], 'little'), _what_is(start)
+        n = int.from_bytes(start[:8], 'little')
         if size < 9 or start[8:] == b'{' and n <= MAX_HEADER:
             if size < 9 or n + 8 > size: raise ModelFileError(
                 f'{path} is cut off after {size} bytes: copy or download it again')
             try: return json.loads(b'{' + f.read(n - 1))
-            except (ValueError, RecursionError): what = 'no safetensors file: no JSON header'
+            except (ValueError, RecursionError): pass
+    what = next((v for k, v in _OTHERS.items() if start.startswith(k)), 'no safetensors file')
     raise ModelFileError(f'{path} is {what}. It was not loaded, for loading a pickle or a '
                          'checkpoint runs the code in it; save models with save_model')
 
@@ -174,29 +163,24 @@ def _read_header(path: Path) -> dict:
 _FIELDS = dict(name=str, n_classes=dict, signs=dict, config=dict, frontend=dict, rows=list,
                versions=dict, pack_hash=(str, type(None)), scores=dict, split=dict,
                tensors_sha256=str, format=int)
+_OF_FORMAT_1 = ('it was written before the modules of asl_nb moved into packages, and cannot be read any '
+                'more: train the model again')
 
-def _fields(text: str) -> dict:
-    "Our header's fields, each of the right kind. Raises `ModelFileError` or `ValueError`."
-    d = json.loads(text)
-    if not isinstance(d, dict): raise ValueError('no mapping')
-    version = d.get('format')
-    if type(version) is not int: raise ValueError(f'format = {version!r:.60}')
-    if not 1 <= version <= MODEL_FORMAT: raise ModelFileError(
-        f'has format {version} and this asl_nb reads 1 to {MODEL_FORMAT}: '
-        + ('upgrade asl_nb' if version > MODEL_FORMAT else 'no version of asl_nb wrote it'))
-    for k, kind in _FIELDS.items():
-        if not isinstance(d.get(k), kind): raise ValueError(f'{k} = {d.get(k)!r:.60}')
-    return {k: d[k] for k in _FIELDS}
-
-# %% ../../nbs/49_models.files.ipynb #cfc76d60
 def _parse_info(text: str) -> ModelInfo:
     "Our header as `ModelInfo`. Raises `ModelFileError`, or whatever error comes of a wrong field."
-    d = _fields(text)
+    d = json.loads(text)
+    for k, kind in _FIELDS.items():
+        if not isinstance(d.get(k), kind): raise ValueError(f'{k} = {d.get(k)!r:.60}')
+    version = d['format']
+    if version != MODEL_FORMAT: raise ModelFileError(
+        f'has format {version}, and this asl_nb reads {MODEL_FORMAT}: ' + (
+            _OF_FORMAT_1 if version == 1 else 'upgrade asl_nb' if version > MODEL_FORMAT
+            else 'no version of asl_nb wrote it'))
     config = Config.from_dict(d['config']).override(frontend=d['frontend'])
     if config.name != d['name']: raise ValueError(f"named {d['name']!r} and {config.name!r}")
     counts = class_counts(d['n_classes'], config)
     signs = check_label_map(d['signs'], _sign_count(counts))
-    return ModelInfo(**d | dict(config=config, n_classes=counts, signs=signs))
+    return ModelInfo(**{k: d[k] for k in _FIELDS} | dict(config=config, n_classes=counts, signs=signs))
 
 # %% ../../nbs/49_models.files.ipynb #fa6ec5cf
 def read_model_info(
@@ -215,9 +199,9 @@ def read_model_info(
 # %% ../../nbs/49_models.files.ipynb #8c4c1693
 def _compare(path: Path, want: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:
     "Raise `ModelFileError` unless names and shapes agree."
-    odd = [f'{k} {tuple(want[k].shape) if k in want else "unknown"} against '
-           f'{tuple(got[k].shape) if k in got else "missing"}' for k in sorted({*want, *got})
-           if k not in want or k not in got or want[k].shape != got[k].shape]
+    shapes = {k: [tuple(t[k].shape) if k in t else 'missing' for t in (want, got)]
+              for k in sorted({*want, *got})}
+    odd = [f'{k} {a} against {b}' for k, (a, b) in shapes.items() if a != b]
     if odd: raise ModelFileError(
         f'{path}: its tensors do not fit its settings in {len(odd)} places '
         f'(model against file): {"; ".join(odd[:3])}')

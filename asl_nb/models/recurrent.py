@@ -13,11 +13,8 @@ import torch
 from fastcore.basics import patch
 from torch import nn, Tensor
 
-from ..core.settings import ConfigError
-from asl_nb.models.base import (
-    Branch, check_choice, check_share, check_whole_settings, FeatureClassifier, masked_mean,
-    SignModel)
-from .leaf import BranchOutput
+from .base import Branch, FeatureClassifier, masked_mean, SignModel
+from .leaf import BranchOutput, check_choice, check_share, check_whole_settings
 from .registry import build_model
 
 # %% ../../nbs/50_models.recurrent.ipynb #9f0ec460

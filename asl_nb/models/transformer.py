@@ -12,10 +12,9 @@ from fastcore.basics import patch
 from torch import nn, Tensor
 
 from ..core.settings import ConfigError
-from .base import (
-    Branch, check_choice, check_share, check_whole_settings, FeatureClassifier, masked_mean,
-    ModelOutput, SignModel)
-from .leaf import BranchOutput, xavier_start
+from .base import Branch, FeatureClassifier, masked_mean, ModelOutput, SignModel
+from .leaf import (
+    BranchOutput, check_choice, check_share, check_whole_settings, xavier_start)
 from .registry import build_model
 
 # %% ../../nbs/51_models.transformer.ipynb #238443e3
