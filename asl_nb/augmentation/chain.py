@@ -20,7 +20,7 @@ from asl_nb.augmentation.space import (
     finger_rotation, mirror_landmarks, random_affine, random_rotation, random_scaling,
     shift_landmarks)
 from .time import frame_rate, random_crop, resample_time
-from ..core.errors import ArgumentError, AslNbError, check_arguments, suggest
+from ..core.errors import ArgumentError, AslNbError, suggest
 from ..core.settings import AugmentationConfig, AugmentationStep, Config, ConfigError
 from ..data.landmarks import subset
 

@@ -14,7 +14,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from ..core.errors import ArgumentError, AslNbError
+from ..core.errors import ArgumentError
 from ..data.landmarks import subset
 
 # %% ../../nbs/37_augmentation.random.ipynb #28be79fc

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, BatchSampler
 
-from ..core.errors import ArgumentError, AslNbError, check_number
+from ..core.errors import ArgumentError, check_number
 from ..core.settings import TrainConfig
 from .landmarks import subset
 from .pack import Pack

@@ -21,14 +21,10 @@ from numpy.lib.npyio import NpzFile
 
 from ..core.errors import fault_of_machine, suggest
 from ..core.settings import ConfigError, number, Settings
-from .corpus import (
-    clip_path, Corpus, CorpusError, CSV, merge_corpora, QUARANTINE, SIGN_MAP, write_corpus)
+from .corpus import Corpus
 from .importers import (
-    ClipFile, import_mp_data, import_pose, import_takes, list_clips, natural, place_values,
-    places_of, read_pose, recording_from_values, VALUE_LAYOUTS, ZEROS)
-from asl_nb.data.recording import (
-    PARQUET_COLUMNS, read_landmarks, read_recording, Recording, RecordingError, to_table,
-    write_recording)
+    import_mp_data, import_pose, import_takes, place_values, places_of, VALUE_LAYOUTS, ZEROS)
+from .recording import Recording, RecordingError
 
 # %% ../../nbs/18_data.keypoint_arrays.ipynb #605525b4
 class KeypointLayout(Settings, called='layout'):

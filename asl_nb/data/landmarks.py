@@ -14,7 +14,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from ..core.errors import ArgumentError, AslNbError, suggest
+from ..core.errors import ArgumentError, suggest
 
 # %% ../../nbs/14_data.landmarks.ipynb #0cf80243
 N_ROWS = 543

@@ -8,7 +8,7 @@ __all__ = ['VIDEO_KINDS', 'DamagedVideo', 'read_frames', 'frame_count', 'frame_n
            'video_to_parquet', 'draw_landmarks_on_frame']
 
 # %% ../../nbs/70_data.video.ipynb #32bb821b
-import os, sys, threading, warnings
+import os, threading, warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..core.errors import AslNbError, beside_bars, optional, progress, without_tensorflow
+from ..core.errors import beside_bars, optional, progress, without_tensorflow
 from .landmarks import EDGES, N_ROWS, PART_COLORS, PARTS, row_type_index
 from .recording import Recording, RecordingError, write_recording
 

@@ -16,9 +16,8 @@ from pathlib import Path
 import pandas as pd
 from fastcore.basics import patch
 
-from asl_nb.core.errors import (
-    advice, AslNbError, atomic_path, check_number, fault_of_machine, progress, without_tensorflow,
-    WriteError)
+from ..core.errors import (
+    advice, AslNbError, atomic_path, check_number, fault_of_machine, progress, WriteError)
 from ..core.files import keep_apart, lock_alone
 from .corpus import (
     atomic_corpus, clip_path, Corpus, CorpusError, CSV, fresh_corpus, link_or_copy, plain,
@@ -26,10 +25,7 @@ from .corpus import (
 from .importers import list_clips
 from .pack_reader import size_and_time
 from .recording import RecordingError, write_recording
-from .video import (
-    capture_frames, convert_frames_to_landmarks, convert_mp_to_df, DamagedVideo,
-    draw_landmarks_on_frame, find_videos, frame_count, frame_numbers, hushed, landmarks_of,
-    read_frames, Tracker, VIDEO_KINDS, video_to_parquet, video_to_recording)
+from .video import DamagedVideo, Tracker, VIDEO_KINDS, video_to_recording
 
 # %% ../../nbs/71_data.video_corpus.ipynb #bd1c1565
 def extract(

@@ -25,9 +25,7 @@ from ..data.pack import Pack
 from ..data.splits import clip_index, Split, SPLIT_PARTS
 from .plots import calculate_landmark_length_stats
 from .similarity import (
-    clip_table, clip_vector, clip_xy, ClipVectors, family_order, hand_frames, hand_shape,
-    open_clips, plot_separation, read_each, read_vectors, sample_rows, sign_separation,
-    sign_templates, signer_folds, similar_signs, training_free_floors, typical_clip)
+    ClipVectors, open_clips, sign_separation, sign_templates, signer_folds)
 from .statistics import clip_statistics
 
 # %% ../../nbs/35_exploration.labels.ipynb #1e516894

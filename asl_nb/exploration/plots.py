@@ -21,7 +21,7 @@ from ..data.corpus import Corpus
 from ..data.landmarks import N_ROWS, PART_COLORS, PARTS
 from .statistics import FIGURES, SHOULDER_ROWS
 from ..view.animation import clip_lengths
-from ..view.skeleton import PART_NAMES, Skeleton, STYLE, styled
+from ..view.skeleton import PART_NAMES, Skeleton, styled
 
 # %% ../../nbs/27_exploration.plots.ipynb #77c2b473
 def _table_of(data):

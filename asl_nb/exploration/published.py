@@ -9,20 +9,15 @@ __all__ = ['PUBLISHED', 'Fact', 'level_facts', 'data_facts', 'chance_limits', 'c
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from ..core.errors import ArgumentError
 from ..data.corpus import Corpus
 from .plots import (
-    calculate_landmark_length_stats, check_known_signs, clips_table, count_clips, coverage, FEW,
-    hand_stats, length_stats, missing_stats, plot_avg_positions, plot_counts, plot_coverage,
-    plot_hands, plot_lengths, plot_missing, plot_shoulder_width, readable)
-from .statistics import (
-    calculate_avg_landmark_positions, clip_figures, clip_statistics, FIGURES, mean_positions,
-    parts_seen, STATISTICS_COLUMNS)
+    clips_table, count_clips, FEW, hand_stats, length_stats, missing_stats, plot_counts,
+    plot_coverage, plot_hands, plot_lengths, plot_missing, plot_shoulder_width, readable)
+from .statistics import clip_statistics, FIGURES
 
 # %% ../../nbs/28_exploration.published.ipynb #d6dcbf7a
 class Fact(NamedTuple):

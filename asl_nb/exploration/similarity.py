@@ -22,7 +22,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import cross_val_predict, PredefinedSplit
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
-from ..core.errors import ArgumentError, AslNbError, check_number, progress, suggest
+from ..core.errors import ArgumentError, check_number, progress, suggest
 from ..data.corpus import Corpus
 from ..data.landmarks import subset
 from ..data.pack import Pack
@@ -30,7 +30,7 @@ from ..data.recording import read_landmarks, RecordingError
 from ..data.splits import split_signers, SplitError
 from ..preprocessing.clip import (
     body75_features, canonical_right_hand, mean_of_seen, NO_SPREAD, resize, with_hands, WRISTS)
-from ..view.skeleton import STYLE, styled
+from ..view.skeleton import styled
 
 # %% ../../nbs/34_exploration.similarity.ipynb #f8c2ed74
 def hand_frames(

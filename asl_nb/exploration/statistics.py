@@ -14,7 +14,7 @@ from typing import Callable, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..core.errors import ArgumentError, AslNbError, atomic_path, check_number, progress
+from ..core.errors import ArgumentError, atomic_path, check_number, progress
 from ..core.parallel import in_processes
 from ..data.corpus import Corpus
 from ..data.landmarks import N_ROWS, PARTS, subset

@@ -6,7 +6,7 @@
 __all__ = ['Network', 'compile_clips', 'CompiledClips', 'load_clips']
 
 # %% ../../nbs/92_export.compiled.ipynb #keepmem0
-import ctypes, json
+import json
 from copy import deepcopy
 from pathlib import Path
 
@@ -14,10 +14,9 @@ import torch
 from fastcore.basics import patch
 from torch import nn, Tensor
 
-from ..core.errors import ArgumentError, AslNbError, atomic_path
+from ..core.errors import ArgumentError, atomic_path
 from ..models.base import SignModel
 from ..preprocessing.frontends import build_frontend
-from ..training.module import keep_memory
 
 # %% ../../nbs/92_export.compiled.ipynb #288f060f
 class Network(nn.Module):

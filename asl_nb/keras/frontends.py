@@ -15,7 +15,7 @@ from fastcore.basics import patch
 
 from ..core.errors import ArgumentError
 from ..data.landmarks import N_ROWS
-from .base import import_keras, keras, tf
+from .base import keras, tf
 from ..preprocessing.clip import BODY75_SHOULDERS, LIP, NO_SPREAD, WRISTS
 from ..preprocessing.frontends import build_frontend, Frontend, no_infinity
 

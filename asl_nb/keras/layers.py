@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core.errors import ArgumentError
-from .base import import_keras, keras, tf
+from .base import keras, tf
 from ..models import attention, convformer, convformer as causal, recurrent as lstm
 from ..models.leaf import check_share
 from ..models.transformer import check_heads

@@ -17,12 +17,12 @@ from fastcore.basics import patch
 from torch import nn
 
 from ..core.errors import ArgumentError
-from ..core.settings import Config, ConfigError
-from .base import BaseModel, import_keras, keras, tf
+from ..core.settings import Config
+from .base import BaseModel, tf
 from .frontends import frontend_layer
-from .layers import (
-    assign_weights, KerasTransformerEncoderLayer, last_frame_tf, layouts, masked_mean_tf,
-    register_twin, state_of, Twin, twin_of)
+from asl_nb.keras.layers import (
+    assign_weights, last_frame_tf, layouts, masked_mean_tf, register_twin, state_of, Twin,
+    twin_of)
 from asl_nb.models import (
     attention, base as model, convformer, ensemble as hybrid, leaf, recurrent as lstm,
     transformer)

@@ -22,15 +22,11 @@ from torch.utils.data import Dataset
 
 from ..core.errors import ArgumentError, check_number, suggest
 from ..core.settings import Config, OptimizerConfig
-from asl_nb.data.dataset import (
-    clip_batches, ClipBatchSampler, create_data_loaders, get_dataloader, get_dataset,
-    Loaders)
-from .base import BaseModel, check_targets, import_keras, keras, tf
-from .frontends import check_mask, frontend_layer, FrontendLayer
-from .layers import KerasLateDropout, KerasTransformerEncoderLayer
-from asl_nb.keras.networks import (
-    carry_weights, check_clips, FeatureTwin, models_with_twin, SignTwin, to_pytorch, twin,
-    TwinModel)
+from ..data.dataset import clip_batches, ClipBatchSampler, Loaders
+from .base import check_targets, keras, tf
+from .frontends import check_mask, FrontendLayer
+from .layers import KerasLateDropout
+from .networks import check_clips, FeatureTwin, SignTwin, twin
 from ..models import recurrent as lstm, transformer
 from ..preprocessing.frontends import collate
 

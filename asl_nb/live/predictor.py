@@ -17,12 +17,11 @@ import torch
 import numpy as np
 from fastcore.basics import patch
 
-from ..core.errors import (
-    ArgumentError, AslNbError, atomic_path, check_number, WriteError)
+from ..core.errors import ArgumentError, atomic_path, check_number, WriteError
 from ..data.recording import read_recording, Recording
 from ..data.video import (
-    capture_frames, draw_landmarks_on_frame, find_videos, hushed, read_frames, Tracker,
-    VIDEO_KINDS, video_to_recording)
+    draw_landmarks_on_frame, find_videos, hushed, read_frames, Tracker, VIDEO_KINDS,
+    video_to_recording)
 from ..models.ensemble import load_ensemble
 from ..models.files import check_label_map, load_model, read_model_info
 from ..preprocessing.frontends import collate, thinned

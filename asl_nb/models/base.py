@@ -16,7 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 from torch import nn, Tensor
 
-from ..core.errors import ArgumentError, check_arguments, suggest
+from ..core.errors import ArgumentError, check_arguments
 from ..core.settings import Config, ConfigError
 from ..data.landmarks import subset
 from asl_nb.models.leaf import (

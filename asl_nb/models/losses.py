@@ -8,7 +8,6 @@ __all__ = ['LOSSES', 'cross_entropy_with_per_sample_smoothing', 'poly1_cross_ent
 # %% ../../nbs/43_models.losses.ipynb #0101bde1
 from collections.abc import Callable
 from functools import partial
-from inspect import signature
 
 import torch
 from torch import Tensor

@@ -11,7 +11,7 @@ __all__ = ['NO_SPREAD', 'LIP', 'BODY75_SHOULDERS', 'WRISTS', 'load_relevant_data
 # %% ../../nbs/25_preprocessing.clip.ipynb #3a9b9a52
 import numpy as np
 
-from ..core.errors import ArgumentError, AslNbError
+from ..core.errors import ArgumentError
 from ..data.landmarks import mirror_permutation, subset
 from ..data.recording import read_landmarks
 

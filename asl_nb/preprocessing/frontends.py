@@ -22,11 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ..core.errors import ArgumentError, check_arguments, check_number, suggest
 from ..core.settings import Config, FrontendConfig
 from ..data.landmarks import mirror_permutation, N_ROWS, subset
-from .clip import (
-    body75_features, BODY75_SHOULDERS, canonical_right_hand, interpolate_missing_values, LIP,
-    load_relevant_data_subset, motion, NO_SPREAD, normalize, preprocess_data,
-    preprocess_data_item, preprocess_data_to_same_size, resize, resize_weights, seed96_features,
-    standardize, winner118_features, WRISTS)
+from .clip import BODY75_SHOULDERS, LIP, NO_SPREAD, WRISTS
 
 # %% ../../nbs/29_preprocessing.frontends.ipynb #f8b216cb
 class Batch(NamedTuple):

@@ -15,7 +15,7 @@ import pandas as pd
 from ..core.errors import ArgumentError, progress
 from ..core.files import at_work
 from ..core.parallel import in_processes
-from ..data.corpus import atomic_corpus, clip_path, Corpus, CorpusError, fresh_corpus
+from ..data.corpus import atomic_corpus, clip_path, Corpus, fresh_corpus
 from ..data.recording import Recording, write_recording
 from asl_nb.simulation.motion import (
     as_sign, as_signer, make_signers, mix_bits, name_keys, normal, plan_clips, render, SignerSpec,

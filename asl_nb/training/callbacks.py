@@ -20,7 +20,7 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from ..core.errors import advice, AslNbError, atomic_path, progress, WriteError
+from ..core.errors import advice, atomic_path, progress, WriteError
 from ..data.splits import SPLIT_PARTS
 from .evaluation import LABELS
 from .module import log_hparams_metrics, log_metrics, records, TrainingError

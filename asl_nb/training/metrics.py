@@ -23,7 +23,7 @@ from torchmetrics.classification import (
     MulticlassPrecision, MulticlassRecall)
 from torchmetrics.utilities import dim_zero_cat
 
-from ..core.errors import ArgumentError, AslNbError, suggest
+from ..core.errors import ArgumentError, suggest
 
 # %% ../../nbs/44_training.metrics.ipynb #70d778b7
 def _as_tensor(a) -> Tensor:

@@ -18,7 +18,7 @@ from pytorch_lightning import LightningModule
 from torch import nn, optim, Tensor
 from torch.optim import lr_scheduler
 
-from ..augmentation.mixing import Labels, Mixing
+from ..augmentation.mixing import Mixing
 from ..core.errors import AslNbError, check_arguments, suggest, without_tensorflow
 from ..core.settings import (
     Config, ConfigError, OPTIMIZER_NAMES, OptimizerConfig, SCHEDULER_NAMES, SchedulerConfig, seed_everything)
