@@ -2,7 +2,7 @@
 
 The code of before is checked out of this repository's history into a temporary folder; without the history these rows are left out.
 """
-import os, statistics, subprocess, sys, tempfile, time
+import os, resource, statistics, subprocess, sys, tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -11,11 +11,11 @@ BEFORE = '60d6175'      # the last commit with one flat package
 
 def seconds(code, root=ROOT):
     "Processor time of a fresh Python that runs a line with the package of a checkout, its start included."
-    start = os.times()
+    def used(): return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    start = used()
     subprocess.run([sys.executable, '-c', code], check=True, cwd=root, env=os.environ | {'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'},
                    stdout=subprocess.DEVNULL)
-    end = os.times()
-    return end.children_user + end.children_system - start.children_user - start.children_system
+    return used() - start
 
 
 def ratio(a, b, repeats):

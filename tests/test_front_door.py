@@ -53,5 +53,12 @@ def test_star_gives_them_all():
     assert set(names) == set(asl_nb.__all__)
 
 
+LIGHT = 'pandas', 'pytorch_lightning', 'lightning_fabric', 'matplotlib', 'mediapipe', 'cv2', 'tensorflow', 'sklearn', 'scipy'
+
+
+def test_a_model_is_used_without_what_made_it():
+    assert json.loads(fresh(f'import json, sys; from asl_nb import SignPredictor; print(json.dumps([m for m in {LIGHT} if m in sys.modules]))')) == []
+
+
 def test_the_door_alone_loads_nothing():
     assert json.loads(fresh('import json, sys; import asl_nb; print(json.dumps([m for m in sys.modules if m.startswith("asl_nb.") or m in ("torch", "numpy")]))')) == []

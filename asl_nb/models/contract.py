@@ -17,7 +17,6 @@ from importlib import import_module
 
 import torch
 import numpy as np
-import pandas as pd
 from torch import nn, Tensor
 
 from ..core.errors import AslNbError
@@ -314,8 +313,9 @@ def check_promises(
     rel: float = 1e-5,               # largest relative change; 1e-4 for the deep vision backbone
     raises: bool = True,             # raise at the end if a check failed
     seed: int = 0,                   # of the model's weights and of what is random in the checks
-) -> pd.DataFrame:  # check, passed, detail
+) -> 'pd.DataFrame':  # check, passed, detail
     "Run every check of the contract. Raises `ContractError` naming all that failed."
+    import pandas as pd                     # a model is used without it
     found = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

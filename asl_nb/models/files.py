@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 import numpy as np
-import pandas as pd
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -254,7 +253,7 @@ def check_model(
     raises: bool = True,        # raise at the end if a check failed
     seed: int = 0,              # of weights and checks
     **overrides,                # settings as for `build_model`, when `build` is a name
-) -> pd.DataFrame:  # check, passed, detail
+) -> 'pd.DataFrame':  # check, passed, detail
     "Run every check of the contract. Raises `ContractError` naming all that failed."
     if isinstance(build, str | Config): build = partial(build_model, build, n_classes, **overrides)
     elif overrides: raise ConfigError(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REGISTRY', 'registry', 'full_name', 'register', 'branch_class', 'model_config', 'get_model_params', 'all_settings',
-           'class_counts', 'build_model', 'clip_time', 'ModelTable', 'list_models']
+           'class_counts', 'build_model', 'clip_time', 'list_models']
 
 # %% ../../nbs/47_models.registry.ipynb #40ea0ef9
 import time
@@ -16,7 +16,6 @@ from inspect import signature
 
 import torch
 import numpy as np
-import pandas as pd
 
 from ..core.errors import MissingExtra, suggest
 from asl_nb.core.settings import (
@@ -255,30 +254,16 @@ def _row(name: str, n_classes: int, timed: bool) -> dict:
     try: return _built_row(name, full_name(registry().get(name, '')), n_classes, timed)
     except MissingExtra as e: return dict(name=name, missing=str(e).rpartition('Try: ')[2])
 
-# %% ../../nbs/47_models.registry.ipynb #b801ef10
-class ModelTable(pd.DataFrame):
-    "Models, one a row; printed whole, blank where nothing is known."
-    @property
-    def _constructor(self): return ModelTable
-
-    def _text(self) -> pd.DataFrame:
-        "The cells as they are shown."
-        form = {'parameters': '{:,}'.format, 'ms a clip': '{:.2f}'.format}
-        shown = {c: [form.get(c, str)(v) if pd.notna(v) else '' for v in self[c]] for c in self}
-        return pd.DataFrame(shown, self.index, dtype=object)
-
-    def __repr__(self): return self._text().to_string(index=False)
-    def _repr_html_(self): return self._text().to_html(index=False)
-
 # %% ../../nbs/47_models.registry.ipynb #650f77fe
 def list_models(
     names: list[str] | None = None,  # which; None: all of `registry()`
     n_classes: int = 250,            # signs, counts among the parameters
     timed: bool = True,              # measure milliseconds a clip; once in a process
-) -> ModelTable:  # name, family, parameters, frontend, ms a clip; missing: what to install
+) -> 'pd.DataFrame':  # name, family, parameters, frontend, ms a clip; missing: what to install
     "The models there are. Raises `ConfigError` for a name that is none."
+    import pandas as pd                     # a model is used without it
     names = sorted(registry()) if names is None else names
-    table = ModelTable([_row(name, n_classes, timed) for name in names])
+    table = pd.DataFrame([_row(name, n_classes, timed) for name in names])
     columns = ['name', 'family', 'parameters', 'frontend', 'ms a clip']
     table = table.reindex(columns=columns + ['missing'] * ('missing' in table))
-    return table.astype({'parameters': 'Int64', 'ms a clip': 'Float64'})
+    return table.astype({'parameters': 'Int64', 'ms a clip': 'Float64'}).round(2)
