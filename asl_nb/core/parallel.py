@@ -6,7 +6,7 @@
 __all__ = ['in_processes']
 
 # %% ../../nbs/12_core.parallel.ipynb #520e969a
-import os, time, warnings
+import os, time
 from concurrent.futures.process import BrokenProcessPool
 from itertools import starmap
 from threading import Thread
@@ -30,14 +30,16 @@ def in_processes(
     "The results of all jobs in order. Raises what `fn` raises, and `AslNbError` when a worker dies."
     if workers <= 1: return (yield from starmap(fn, jobs))
     from joblib import delayed, Parallel
+    from joblib.externals.loky import get_reusable_executor
     from unittest.mock import patch
     pool = Parallel(workers, 'loky', return_as='generator', batch_size=1, max_nbytes=None,
                     initializer=_follow, initargs=(os.getpid(),))
-    with patch.dict(os.environ, PYTHONSAFEPATH='1'): results = pool(delayed(fn)(*job) for job in jobs)
     try:
-        for result in results: yield result
+        with patch.dict(os.environ, PYTHONSAFEPATH='1'): results = pool(delayed(fn)(*job) for job in jobs)
+        yield from results
     except BrokenProcessPool as e:
         raise AslNbError('a worker process died; was it killed for lack of memory? Call again '
                          'with fewer workers; workers=1 works in this process') from e
-    finally:
-        with warnings.catch_warnings(action='ignore'): results.close()      # who stops early knows it
+    except (KeyboardInterrupt, GeneratorExit):     # nobody wants what the workers are at
+        get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=True)
+        raise
