@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .masking import frame_dropout, part_cutout, spatial_cutout, time_mask
 from .mixing import Dosed, MIXERS, step_arguments
-from .random import check_batch, check_number, check_rows, Draws
+from .random import check_batch, check_range, check_rows, Draws
 from asl_nb.augmentation.space import (
     finger_rotation, mirror_landmarks, random_affine, random_rotation, random_scaling,
     shift_landmarks)
@@ -91,7 +91,7 @@ class Augment(Dosed):
         settings: AugmentationConfig | None = None,  # its growth, and the seed's ranges
     ):
         self.settings, self.rows = settings or AugmentationConfig(), subset(rows)
-        self.strength, self.threshold = strength, check_number('threshold', threshold)
+        self.strength, self.threshold = strength, check_range('threshold', threshold)
         steps = _steps(chain, self.settings)
         names = [step.name for step in steps]
         self.steps = [_ready(step, self.rows, f'{step.name} {names[:i + 1].count(step.name)}')

@@ -11,7 +11,7 @@ import torch
 import numpy as np
 from torch import Tensor
 
-from .random import check_batch, check_ends, check_number, check_rows, Draws
+from .random import check_batch, check_ends, check_range, check_rows, Draws
 from ..core.errors import ArgumentError
 from ..data.landmarks import subset
 
@@ -36,7 +36,7 @@ def frame_dropout(
 ) -> tuple:              # x with NaN in those frames, the same mask
     "Frames blanked one by one, in their place. The seed's function deletes them."
     check_batch(x, mask, draws)
-    gone = draws.uniform('frame', n=x.shape[1]) < check_number('dropout_rate', dropout_rate)
+    gone = draws.uniform('frame', n=x.shape[1]) < check_range('dropout_rate', dropout_rate)
     return blank_some(x, (gone & draws.happens('p', p)[:, None])[..., None]), mask
 
 # %% ../../nbs/40_augmentation.masking.ipynb #d7ff87c5

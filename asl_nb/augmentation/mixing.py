@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .masking import columns_of, run_of, seen
-from .random import check_batch, check_number, check_rows, Draws
+from .random import check_batch, check_range, check_rows, Draws
 from .time import frames_at
 from ..core.errors import ArgumentError, check_arguments, suggest
 from ..core.settings import Config, ConfigError
@@ -130,7 +130,7 @@ def beta(
 ) -> Tensor:       # (B,) float64, 0 … 1
     "Numbers from Beta(α, α), one a clip."
     u = draws.uniform(name).double() * 4096
-    table = _quantiles(check_number('alpha', alpha, 1e-3, 1e3)).to(u.device)
+    table = _quantiles(check_range('alpha', alpha, 1e-3, 1e3)).to(u.device)
     return torch.lerp(table[u.long()], table[u.long() + 1], u.frac())
 
 # %% ../../nbs/41_augmentation.mixing.ipynb #58326508
@@ -339,7 +339,7 @@ class Dosed:
     def strength(self) -> float: return self._strength
 
     @strength.setter
-    def strength(self, value): self._strength = check_number('strength', value)
+    def strength(self, value): self._strength = check_range('strength', value)
 
 # %% ../../nbs/41_augmentation.mixing.ipynb #1ce77afc
 class Mix(Dosed):
@@ -361,7 +361,7 @@ class Mix(Dosed):
                          for k in ('name', 'p', 'args'))
         args = step_arguments(name, args, MIXERS, 'mixing', self.rows)
         if p is None: p = signature(MIXERS[name]).parameters['p'].default
-        return name, check_number('p', p), args
+        return name, check_range('p', p), args
 
     def __call__(self,
         y: Tensor,     # (B,) class numbers of the batch

@@ -10,7 +10,7 @@ __all__ = ['apply_matrix', 'turn_matrix', 'affine', 'random_rotation', 'random_s
 import torch
 from torch import Tensor
 
-from .random import check_batch, check_ends, check_number, check_rows, Draws
+from .random import check_batch, check_ends, check_range, check_rows, Draws
 from ..core.errors import ArgumentError
 from ..data.landmarks import ASPECT, mirror_permutation, PARTS, subset
 
@@ -87,9 +87,9 @@ def random_rotation(
 ) -> tuple:                  # x turned about the centre of the picture, the same mask
     "Turned in the picture's plane, x and y alone."
     check_batch(x, mask, draws)
-    most = check_number('max_angle', max_angle, 0, 180)
+    most = check_range('max_angle', max_angle, 0, 180)
     angle = draws.uniform('angle', -most, most) * draws.happens('p', p)
-    return affine(x, angle=angle, aspect=check_number('aspect', aspect, .1, 10)), mask
+    return affine(x, angle=angle, aspect=check_range('aspect', aspect, .1, 10)), mask
 
 # %% ../../nbs/38_augmentation.space.ipynb #ef43e7f4
 def random_scaling(
@@ -118,7 +118,7 @@ def shift_landmarks(
     check_batch(x, mask, draws)
     n = dict(clip=(1, 1), frame=(x.shape[1], 1), point=tuple(x.shape[1:3])).get(per)
     if n is None: raise ArgumentError(f"per is {per!r}; expected 'clip', 'frame' or 'point'")
-    most = check_number('max_shift', max_shift, 0, 1)
+    most = check_range('max_shift', max_shift, 0, 1)
     shift = draws.uniform('shift', -most, most, n=(*n, 2)) * draws.happens('p', p).view(-1, 1, 1, 1)
     shift = shift.to(x.dtype).expand(-1, -1, x.shape[2], -1).flatten(2)       # x y x y … in a row
     xy = (x[..., :2].flatten(2) + shift).unflatten(-1, (-1, 2))
@@ -139,9 +139,9 @@ def random_affine(
     "Scaled, sheared along one axis, turned about the centre, shifted (1st place, asl-signs 2023)."
     check_batch(x, mask, draws)
     low, high = check_ends('scale_range', scale_range, .01, 100)
-    u, a = check_number('max_shear', max_shear, 0, 2), check_number('max_angle', max_angle, 0, 180)
-    drawn = _draw_affine(draws, low, high, u, a, check_number('max_shift', max_shift), p)
-    return affine(x, *drawn, aspect=check_number('aspect', aspect, .1, 10)), mask
+    u, a = check_range('max_shear', max_shear, 0, 2), check_range('max_angle', max_angle, 0, 180)
+    drawn = _draw_affine(draws, low, high, u, a, check_range('max_shift', max_shift), p)
+    return affine(x, *drawn, aspect=check_range('aspect', aspect, .1, 10)), mask
 
 # %% ../../nbs/38_augmentation.space.ipynb #9af9092f
 def _draw_affine(draws, low, high, max_shear, max_angle, max_shift, p) -> tuple:
@@ -223,6 +223,6 @@ def finger_rotation(
     "Every finger of each clip turned about its base joint by an angle of its own."
     check_batch(x, mask, draws)
     check_rows(x, rows)
-    most = check_number('max_angle', max_angle, 0, 180)
+    most = check_range('max_angle', max_angle, 0, 180)
     angle = draws.uniform('angle', -most, most, 10) * draws.happens('p', p)[:, None]
-    return turn_fingers(x, angle, rows, check_number('aspect', aspect, .1, 10)), mask
+    return turn_fingers(x, angle, rows, check_range('aspect', aspect, .1, 10)), mask

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .base import Branch, FeatureClassifier, masked_mean, SignModel
 from .leaf import (
-    BranchOutput, check_choice, check_share, check_whole_settings, xavier_start)
+    BranchOutput, check_chosen, check_share, check_whole_settings, xavier_start)
 from .registry import build_model
 from .transformer import check_heads
 
@@ -140,7 +140,7 @@ class YetAnotherTransformerBranch(Branch):
         causal: bool = True,         # look back only (seed: yes)
     ):
         check_whole_settings(1, d_model=d_model, num_layers=num_layers)
-        check_choice((True, False), causal=causal)
+        check_chosen((True, False), causal=causal)
         super().__init__(in_dim, d_model)
         self.embed = nn.Identity() if in_dim == d_model else nn.Linear(in_dim, d_model)
         self.transformer = nn.ModuleList(

@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['BranchOutput', 'RootOutput', 'ClassifierLeafOutput', 'clip_quality', 'quality_smoothing', 'check_whole_settings',
-           'check_share', 'check_choice', 'ClassifierLeaf', 'xavier_start', 'check_probs',
+           'check_share', 'check_chosen', 'ClassifierLeaf', 'xavier_start', 'check_probs',
            'format_classifier_ensemble_output']
 
 # %% ../../nbs/45_models.leaf.ipynb #d52f7013
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import torch
@@ -18,7 +17,7 @@ from fastcore.basics import patch
 from torch import nn, Tensor
 
 from ..augmentation.mixing import Labels
-from ..core.errors import ArgumentError, suggest
+from ..core.errors import ArgumentError, check_choice, check_number, suggest
 from ..core.settings import ConfigError
 from .losses import build_loss
 
@@ -61,23 +60,15 @@ def quality_smoothing(
 # %% ../../nbs/45_models.leaf.ipynb #ea0892c3
 def check_whole_settings(least: int, **settings) -> None:
     "Raise `ConfigError` unless every setting is a whole number of at least `least`."
-    for k, v in settings.items():
-        if isinstance(v, bool) or not isinstance(v, Integral) or v < least:
-            raise ConfigError(f'model.{k} = {v!r}: expected a whole number ≥ {least}')
+    for k, v in settings.items(): check_number(f'model.{k}', v, whole=True, ge=least, error=ConfigError)
 
 def check_share(**settings) -> None:
     "Raise `ConfigError` unless every setting is a number ≥ 0 and < 1, such as a dropout rate."
-    for k, v in settings.items():
-        if isinstance(v, bool) or not isinstance(v, Real) or not 0 <= v < 1:
-            raise ConfigError(f'model.{k} = {v!r}: expected a number ≥ 0 and < 1')
+    for k, v in settings.items(): check_number(f'model.{k}', v, ge=0, lt=1, error=ConfigError)
 
-def check_choice(choices: Iterable, **settings) -> None:
+def check_chosen(choices: Iterable, **settings) -> None:
     "Raise `ConfigError` unless every setting is one of `choices`."
-    choices = list(choices)
-    for k, v in settings.items():
-        if v not in choices: raise ConfigError(
-            f'model.{k} = {v!r}: expected one of '
-            f'{", ".join(map(repr, choices))}{suggest(v, choices)}')
+    for k, v in settings.items(): check_choice(f'model.{k}', v, choices, ConfigError)
 
 # %% ../../nbs/45_models.leaf.ipynb #7b248791
 class ClassifierLeaf(nn.Module):
@@ -96,9 +87,9 @@ class ClassifierLeaf(nn.Module):
     ):
         super().__init__()
         check_whole_settings(0, num_layers=num_layers), check_whole_settings(2, num_classes=num_classes)
-        check_choice((True, False), layernorm=layernorm, last_layer_bias=last_layer_bias)
+        check_chosen((True, False), layernorm=layernorm, last_layer_bias=last_layer_bias)
         if not isinstance(label_smoothing, str): check_share(label_smoothing=label_smoothing)
-        else: check_choice(['quality'], label_smoothing=label_smoothing)
+        else: check_chosen(['quality'], label_smoothing=label_smoothing)
         self.in_dim, self.num_classes, self.tied = in_dim, num_classes, False
         self.branch_key, self.root_key = branch_key, root_key
         self.label_smoothing, self.max_alpha = label_smoothing, max_alpha

@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from torch import nn, Tensor
 
 from .base import Branch, FeatureClassifier, masked_mean, SignModel
-from .leaf import BranchOutput, check_choice, check_share, check_whole_settings
+from .leaf import BranchOutput, check_chosen, check_share, check_whole_settings
 from .registry import build_model
 
 # %% ../../nbs/50_models.recurrent.ipynb #9f0ec460
@@ -95,9 +95,9 @@ class LSTMBranch(Branch):
     ):
         check_whole_settings(1, hidden_dim=hidden_dim, layer_dim=layer_dim)
         check_share(dropout=dropout)
-        check_choice(CELLS, cell=cell)
-        check_choice(('last', 'mean'), pooling=pooling)
-        check_choice((True, False), bidirectional=bidirectional)
+        check_chosen(CELLS, cell=cell)
+        check_chosen(('last', 'mean'), pooling=pooling)
+        check_chosen((True, False), bidirectional=bidirectional)
         out_dim = hidden_dim * (2 if bidirectional else 1)
         super().__init__(in_dim, out_dim)
         self.hidden_dim, self.bidirectional, self.pooling = hidden_dim, bidirectional, pooling

@@ -14,7 +14,7 @@ from torch import nn, Tensor
 from ..core.settings import ConfigError
 from .base import Branch, FeatureClassifier, masked_mean, ModelOutput, SignModel
 from .leaf import (
-    BranchOutput, check_choice, check_share, check_whole_settings, xavier_start)
+    BranchOutput, check_chosen, check_share, check_whole_settings, xavier_start)
 from .registry import build_model
 
 # %% ../../nbs/51_models.transformer.ipynb #238443e3
@@ -69,9 +69,9 @@ class TransformerBranch(Branch):
         check_whole_settings(1, d_model=d_model, n_head=n_head, dim_feedforward=dim_feedforward,
                     num_layers=num_layers)
         check_share(dropout=dropout, layer_norm_eps=layer_norm_eps)
-        check_choice((True, False), norm_first=norm_first)
-        check_choice(('relu', 'gelu'), activation=activation)
-        check_choice(POSITIONS, position=position)
+        check_chosen((True, False), norm_first=norm_first)
+        check_chosen(('relu', 'gelu'), activation=activation)
+        check_chosen(POSITIONS, position=position)
         check_heads(d_model, n_head=n_head)
         super().__init__(in_dim, d_model)
         self.position, self.norm_first = position, norm_first
@@ -100,7 +100,7 @@ class TransformerSequenceClassifier(FeatureClassifier):
                     layer_norm_eps=1e-6, norm_first=True, num_layers=3, output_dim=250)
 
     def __init__(self, batch_first: bool = True, **kwargs):  # False: x is (T, B, F)
-        check_choice((True, False), batch_first=batch_first)
+        check_chosen((True, False), batch_first=batch_first)
         super().__init__(**kwargs)
         self.batch_first = batch_first
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from ..core.errors import optional
 from ..core.settings import ConfigError
 from .base import Branch, check_settings, SignModel
-from .leaf import BranchOutput, check_choice, check_share, check_whole_settings
+from .leaf import BranchOutput, check_chosen, check_share, check_whole_settings
 from .registry import build_model
 from ..preprocessing.frontends import batch_resize_weights
 
@@ -70,9 +70,9 @@ def named_settings(
 ) -> dict:
     "The settings that are meant. Raises `ConfigError`."
     if not isinstance(backbone, Mapping):
-        check_choice(BACKBONES, backbone=backbone)
+        check_chosen(BACKBONES, backbone=backbone)
         return dict(BACKBONES[backbone])
-    check_choice(KINDS, **{'backbone.model_type': backbone.get('model_type')})
+    check_chosen(KINDS, **{'backbone.model_type': backbone.get('model_type')})
     return dict(backbone)
 
 # %% ../../nbs/55_models.vision.ipynb #f7f3262b
