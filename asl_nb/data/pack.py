@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from fastcore.basics import patch
 
 from ..core.errors import (
-    advice, check_number, fault_of_machine, progress, replace_folder, WriteError)
+    advice, check_choice, check_number, fault_of_machine, progress, replace_folder, WriteError)
 from ..core.files import besides, keep_apart, lock_alone, may_replace, not_ours, says
 from .corpus import Corpus
 from .landmarks import N_ROWS, PARTS, row_name, subset
@@ -164,10 +164,8 @@ def pack_job(
     dtype:str='float32' # or float16: half the size, three decimals
 ) -> dict: # format, version, rows, dims, dtype, signs, inputs
     "Check the settings, and write down what is to be packed."
-    if dtype not in ('float32', 'float16'):
-        raise PackError(f"dtype = {dtype!r}: expected 'float32' or 'float16'")
-    ok = isinstance(dims, str) and dims and set(dims) <= set('xyz')
-    if not ok or len(set(dims)) < len(dims):
+    check_choice('dtype', dtype, ('float32', 'float16'), PackError)
+    if not isinstance(dims, str) or not dims or set(dims) - set('xyz') or len(set(dims)) < len(dims):
         raise PackError(f"dims = {dims!r}: expected some of 'x', 'y', 'z', such as 'xy'")
     if not len(corpus): raise PackError('the corpus holds no clip: there is nothing to pack')
     job = dict(format=PACK_FORMAT, version=PACK_VERSION, rows=subset(rows).tolist(), dims=dims, dtype=dtype,
@@ -250,8 +248,7 @@ def finish(self:PackWriter,
 # %% ../../nbs/31_data.pack.ipynb #97cf74d4
 def _lines(header):
     "JSON, an entry a line."
-    lines = [f'{json.dumps(k)}: {json.dumps(v)}' for k, v in header.items()]
-    return '{\n' + ',\n'.join(lines) + '\n}\n'
+    return '{\n' + ',\n'.join(f'{json.dumps(k)}: {json.dumps(v)}' for k, v in header.items()) + '\n}\n'
 
 def _new_file(path, data):
     with open(path, 'wb') as f:
@@ -325,6 +322,8 @@ def __getitem__(self:Pack,
 @patch
 def __reduce__(self:Pack): return Pack.open, (self.path,)
 @patch(as_prop=True)
+def signers(self:Pack) -> list: return sorted(self.clips.signer.unique())
+@patch(as_prop=True)
 def quarantine(self:Pack): return pd.read_csv(self.path/'quarantine.csv', keep_default_na=False)
 
 # %% ../../nbs/31_data.pack.ipynb #6b37a37f
@@ -347,8 +346,7 @@ def __repr__(self:Pack):
     h, bad = self.header, self.header['quarantined']
     return (f'Pack({len(self):,} clips{f" and {bad:,} in quarantine" * bool(bad)}, '
             f'{h["frames"]:,} frames x {len(self.rows)} landmarks x {self.dims}, {h["dtype"]}, '
-            f'{len(self.signs)} signs, {self.clips.signer.nunique()} signers, '
-            f'{self.landmarks.nbytes/1e6:,.1f} MB)')
+            f'{len(self.signs)} signs, {len(self.signers)} signers, {self.landmarks.nbytes/1e6:,.1f} MB)')
 
 # %% ../../nbs/31_data.pack.ipynb #p4cklmk1
 @patch
@@ -401,8 +399,6 @@ def _agree(header, index, landmarks):
 @patch
 def verify(self:Pack) -> Pack: # itself
     "Read all landmarks and compare them with the hash of when they were written; or `PackError`."
-    if 'data' not in self.header: raise PackError(f'{self.path} was made before packs had a hash '
-                                                  'of their landmarks: pack again')
     clips = progress(range(len(self)), 'verifying')
     if _all_data(data_hash(self[i]) for i in clips) == self.header['data']: return self
     raise PackError(f'{self.path}: the numbers in landmarks.npy are not those that were written: '
@@ -414,14 +410,11 @@ def _read_header(path):
     hint = 'make one with `asl_pack RAW PACK` or pack_corpus(raw, pack)'
     if path.with_name(path.name + '.partial').exists():
         hint = 'packing was begun and not finished: call it again, it goes on where it stopped'
-    if path.exists() and not path.is_dir():
-        raise PackError(f'{path} is a file, and a pack is a folder: {hint}')
-    if not path.is_dir(): raise PackError(f'there is no pack at {path}: {hint}')
+    if not path.is_dir(): raise PackError(f'there is {"a file" if path.exists() else "no pack"} at {path}: {hint}')
     try: header = json.loads((path/'header.json').read_text(encoding='utf-8'))
     except (OSError, ValueError): header = None
     if not _is_header(header):
-        kind = ', but a corpus' if (path/'train.csv').exists() else ''
-        raise PackError(f'{path} is not a pack{kind}: {hint}')
+        raise PackError(f'{path} is not a pack{", but a corpus"*(path/"train.csv").exists()}: {hint}')
     if header['version'] > PACK_VERSION:
         raise PackError(f'{path} was written by a newer asl_nb (pack version {header["version"]}, '
                         f'this one reads up to {PACK_VERSION}): pip install -U asl_nb')
@@ -451,7 +444,6 @@ def pack_corpus(
     for k, v in dict(workers=workers, limit=limit, batch_size=batch_size).items():
         check_number(k, v, whole=True, none=k != 'batch_size', error=PackError, ge=1)
     corpus, out = _clips(corpus, limit), Path(out).absolute()
-    if not out.name: raise PackError(f'{out}: expected the folder to make')
     writer = PackWriter(out, pack_job(corpus, rows, dims, dtype))
     for place in (out, writer.folder): keep_apart(place, [corpus.root], PackError)
     pack = None if overwrite and _replaceable(out) else _finished(writer, corpus, strict)

@@ -111,7 +111,7 @@ class UnreadSetting(UserWarning):
 
 UNREAD = {    # a setting, or a section → who will read it, or what to do meanwhile
     'data.max_sequences': 'use data.input_size and data.max_seq_length',
-    'data.min_sequences': 'lists of clips to leave out read it (exploration.labels); training takes clips out by a list',
+    'data.min_sequences': 'lists of clips to leave out read it (exploration.labels)',
     'data.skip_consecutive_zeros': 'likewise',
     'data.load_additional_data': 'merge_corpora does it, before packing',
     'data.enable_dropout': 'nothing moves dropout during a run yet', 'dropout': 'likewise',
@@ -209,7 +209,7 @@ class Trainer:
         callbacks=(),                  # functions of this object, or Lightning callbacks
         patience: int | None = None,   # epochs without improvement; None: as in the settings
         augment=None,                  # (x, mask, seed, epoch, clip) → (x, mask)
-        lightning: dict | None = None, # further arguments of Lightning's Trainer; its callbacks come besides ours
+        lightning: dict | None = None, # further arguments of Lightning's Trainer; callbacks: besides ours
         named=(),                      # settings that were asked for by name, to answer for each
     ):
         self.config = _run_config(modelname, config, patience)
@@ -330,7 +330,9 @@ def _begin(self: Trainer, epochs: int) -> None:
     self.config.override(**length).to_yaml(self.out/'config.yaml')
 
 # %% ../../nbs/60_training.trainer.ipynb #29531d9b
-def _listed(given) -> list: return list(given) if isinstance(given, (list, tuple)) else [given]*(given is not None)
+def _listed(given) -> list:
+    if isinstance(given, (list, tuple)): return list(given)
+    return [] if given is None else [given]
 
 @patch
 def _callbacks(self: Trainer) -> list:
