@@ -33,7 +33,6 @@ class ClipFile(NamedTuple):
     sign: str       # what is signed
     signer: str     # who signs; 'unknown' when nobody has said
 
-# %% ../../nbs/17_data.importers.ipynb #886bfab6
 def natural(text:str # such as 'up/10.pose'
 ) -> list: # to sort by
     "A key that sorts numbers within names by their size: 9 before 10."
@@ -119,7 +118,6 @@ def _calls(name):
     path = PurePosixPath(name)
     return [name, path.with_suffix('').as_posix(), path.name, path.stem]
 
-# %% ../../nbs/17_data.importers.ipynb #4f0fb4c6
 def _signers(csv, names):
     "Who signs in each clip, {name: signer}, by a table."
     table = _read_csv(csv, 'path', 'signer')
@@ -192,7 +190,6 @@ class Places(NamedTuple):
     dim: np.ndarray   # (V,) 0, 1, 2 for x, y, z; −1 = nowhere
     part: np.ndarray  # (V,) which belong together: zeros all through, and the part was not seen
 
-# %% ../../nbs/17_data.importers.ipynb #7f668e09
 def _rows(text):
     "Rows by the name of a subset, or by numbers such as '489,500-505'."
     if not text[0].isdigit(): return subset(text)
@@ -230,7 +227,6 @@ def places_of(
     part = np.repeat([names.index(n) for n in names], [len(line[0]) for line in lines])
     return Places(row, dim, part)
 
-# %% ../../nbs/17_data.importers.ipynb #b0daf374
 def _check_once(place):
     "`ConfigError` when two numbers are to be the same coordinate (row*3 + dim)."
     twice = np.flatnonzero(np.bincount(place, minlength=1) > 1)
@@ -268,7 +264,6 @@ VALUE_LAYOUTS = { # numbers a frame → what they are
     258:  ('pose xyz_', 'left_hand xyz', 'right_hand xyz'),
     1662: ('pose xyz_', 'face xyz', 'left_hand xyz', 'right_hand xyz')}
 
-# %% ../../nbs/17_data.importers.ipynb #176c6fa6
 def recording_from_values(
     values, # (T, V) numbers
     columns=None, # what they are, such as ['left_hand xyz', …]; None: V is 258 or 1662
@@ -407,7 +402,6 @@ def _to_xyz(pose, person):
     xyz[:, rows[known], :C] = (np.where(sure[..., None] > 0, data, np.nan)/size[:C])[:, known]
     return xyz
 
-# %% ../../nbs/17_data.importers.ipynb #7721fa5b
 def _one(pose, person):
     "Positions (T, points, 2 or 3) and confidences (T, points) of one person."
     data, formats = np.ma.getdata(pose.body.data), {c.format for c in pose.header.components}
