@@ -90,3 +90,19 @@ def test_and_these_do_without_torch(module):
 
 def test_an_error_and_a_heavy_package_are_seen():
     assert 'ModuleNotFoundError' in loaded('asl_nb.no_such')['asl_nb.no_such'] and loaded('cv2')['cv2'] == {'cv2'}
+
+
+def test_the_switch_of_frameworks_fetches_its_loader():
+    "In a process in which nobody has imported the Keras twins."
+    pytest.importorskip('tensorflow', reason='the extra keras is not installed')
+    code = '''if True:
+        import torch
+        from asl_nb.data.dataset import get_dataloader, get_dataset
+        class Pairs(list): lengths = [3, 2]
+        pairs = Pairs([(torch.zeros(3, 4, 2), 0), (torch.ones(2, 4, 2), 1)])
+        loader = get_dataloader(pairs, 2, shuffle=False, dl_framework='tensorflow')
+        (x, mask), y = next(iter(loader))
+        print(type(loader).__name__, tuple(x.shape), y.numpy().tolist(), get_dataset(loader) is not None)
+    '''
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, env=os.environ | {'TF_CPP_MIN_LOG_LEVEL': '3'})
+    assert r.stdout == 'DatasetWithLen (2, 3, 4, 2) [0, 1] True\n', r.stderr[-2000:]

@@ -315,8 +315,7 @@ def __getitem__(self:Pack,
     "The landmarks of one clip, NaN where nothing was seen."
     i = as_index(i)        # a whole number of any kind, or a TypeError
     if not -len(self) <= i < len(self): raise IndexError(f'clip {i} of a pack of {len(self):,}')
-    i %= len(self)
-    return self._array[self._ends[i]:self._ends[i + 1]]
+    return self._array[self._ends[i % len(self)]:self._ends[i % len(self) + 1]]
 
 # %% ../../nbs/31_data.pack.ipynb #7a3a2bfe
 @patch
@@ -357,8 +356,8 @@ def landmarks_of(self:Pack,
 ) -> np.ndarray: # (T, L, C), NaN where nothing was seen
     "The landmarks of one clip; a `Corpus` answers the same question. Raises `PackError`."
     x, dims = self[i], dims or self.dims
-    if lost := set(dims) - set(self.dims): raise PackError(f'{self.path.name} holds {self.dims}, '
-        f'and {", ".join(sorted(lost))} is asked for: pack with dims={dims!r}')
+    if set(dims) - set(self.dims): raise PackError(
+        f'{self.path.name} holds {self.dims}, and {dims} is asked for: pack with dims={dims!r}')
     if rows is not None: x = x[:, self.select_rows(rows)]
     return x if dims == self.dims else x[..., [self.dims.index(d) for d in dims]]
 
@@ -410,7 +409,8 @@ def _read_header(path):
     hint = 'make one with `asl_pack RAW PACK` or pack_corpus(raw, pack)'
     if path.with_name(path.name + '.partial').exists():
         hint = 'packing was begun and not finished: call it again, it goes on where it stopped'
-    if not path.is_dir(): raise PackError(f'there is {"a file" if path.exists() else "no pack"} at {path}: {hint}')
+    if not path.is_dir():
+        raise PackError(f'there is {"a file" if path.exists() else "no pack"} at {path}: {hint}')
     try: header = json.loads((path/'header.json').read_text(encoding='utf-8'))
     except (OSError, ValueError): header = None
     if not _is_header(header):

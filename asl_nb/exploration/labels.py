@@ -63,7 +63,6 @@ def write_list(
         with atomic_path(path) as new: marked.to_csv(new, index=False, lineterminator='\n')
     return marked
 
-# %% ../../nbs/35_exploration.labels.ipynb #a86e1f90
 def _check_place(path):
     "`ArgumentError` unless a path is free, or that of a list."
     if not path.exists(): return

@@ -71,7 +71,6 @@ def set_epoch(self: DatasetWithLen, epoch: int) -> None:
         'set_epoch needs the order of the clips: a loader as to_TF_DataLoader makes it has one')
     self.batch_sampler.set_epoch(epoch)
 
-# %% ../../nbs/84_keras.training.ipynb #0bc8397b
 def _tensors(tf, dataset: Dataset, frame: tuple, ids):
     "One batch as Keras wants it, ((x, mask), y)."
     kinds = tf.float32, tf.bool, tf.int64
@@ -99,7 +98,6 @@ def to_TF_DataLoader(
     batches = batches.apply(tf.data.experimental.assert_cardinality(len(sampler))).prefetch(2)
     return DatasetWithLen(batches, len(sampler), dataset, sampler)
 
-# %% ../../nbs/84_keras.training.ipynb #313d0d89
 def get_TF_Dataset(
     loader: DatasetWithLen,  # as `to_TF_DataLoader` makes it
 ):
@@ -140,7 +138,6 @@ KERAS_OPTIMIZERS = dict(
     Adamax=keras.optimizers.Adamax, RMSprop=keras.optimizers.RMSprop, RAdam=RAdam,
     SGD=keras.optimizers.SGD)
 
-# %% ../../nbs/84_keras.training.ipynb #ba182449
 def optimizer_like(
     config: OptimizerConfig,              # name, lr, weight_decay
     gradient_clip: float | None = None,   # longest gradient; None = no limit
@@ -193,7 +190,6 @@ def checked_targets(y, n_classes: int):
     with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [words])]):
         return tf.cast(y, tf.int32)
 
-# %% ../../nbs/84_keras.training.ipynb #644d0358
 def target_error(error: Exception) -> ArgumentError | None:
     "What TensorFlow's error says about a target, or None if it speaks of something else."
     if found := re.search(r'target \[?(-?\d+)\]? is not in 0 to (\d+)', str(error)):
@@ -338,7 +334,6 @@ def _prepared(twin: SignTwin, config: Config, epochs: int, optimizer, loss) -> _
     late = [layer for layer in twin._flatten_layers() if isinstance(layer, KerasLateDropout)]
     return _Epochs(rates, late)
 
-# %% ../../nbs/84_keras.training.ipynb #5f246f06
 def _whole(name: str, given: int | None, usual: int) -> int:
     "The number given, or the usual one for None. Raises `ArgumentError`."
     return check_number(name, usual if given is None else given, whole=True, ge=1)
@@ -386,7 +381,6 @@ def KerasLSTMPredictor(
     "The seed's LSTMPredictor for Keras."
     return twin('LSTMPredictor', n_classes, **kwargs)
 
-# %% ../../nbs/84_keras.training.ipynb #564042d4
 def KerasTransformerPredictor(n_classes: int = 250, **kwargs) -> SignTwin:  # as above
     "The seed's TransformerPredictor for Keras."
     return twin('TransformerPredictor', n_classes, **kwargs)
@@ -395,7 +389,6 @@ def KerasHybridModel(n_classes: int = 250, **kwargs) -> SignTwin:  # as above
     "The seed's HybridModel for Keras."
     return twin('HybridModel', n_classes, **kwargs)
 
-# %% ../../nbs/84_keras.training.ipynb #6fbd9b22
 def KerasLSTMClassifier(**kwargs) -> FeatureTwin:  # as PyTorch's: input_dim, hidden_dim, layer_dim, …
     "The seed's LSTMClassifier for Keras: features in, logits out."
     return twin(lstm.LSTMClassifier(**kwargs))
