@@ -56,7 +56,7 @@ def main():
     real = Path(os.environ['ASL_REAL_DATA']).resolve()
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.metrics import accuracy_score, f1_score
-    from asl_nb.training.trainer import evaluate, train
+    from asl_nb import evaluate, train
     folds = json.loads((real/'webcam33_folds.json').read_text())
     pack = make_pack(real)
     X, y, signer = simple_features(pack), pack.clips['y'].to_numpy(), pack.clips['signer'].astype(str).to_numpy()

@@ -6,7 +6,7 @@
 __all__ = ['in_processes']
 
 # %% ../../nbs/12_core.parallel.ipynb #520e969a
-import os, time
+import os, signal, time
 from concurrent.futures.process import BrokenProcessPool
 from itertools import starmap
 from threading import Thread
@@ -15,7 +15,8 @@ from .errors import AslNbError
 
 # %% ../../nbs/12_core.parallel.ipynb #31e1b7aa
 def _follow(master):
-    "In a worker: end when the process `master` has ended."
+    "In a worker: end when the process `master` has ended; Ctrl-C is for the master, who ends us."
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     def watch():
         while os.getppid() == master: time.sleep(.5)
         os._exit(1)
