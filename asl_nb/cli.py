@@ -10,7 +10,6 @@ __all__ = ['LOOKS', 'say_error', 'spoken', 'hang_up', 'as_options', 'command', '
 
 # %% ../nbs/95_cli.ipynb #54c9877b
 import io, json, os, platform, re, subprocess, sys, warnings
-import importlib.metadata as metadata
 from argparse import RawDescriptionHelpFormatter
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from shutil import get_terminal_size
 from textwrap import fill
 
 from fastcore.script import anno_parser, Param
-from packaging.requirements import Requirement
 
 from .core.errors import AslNbError, fault_of_machine, suggest
 
@@ -158,10 +156,11 @@ def check_python() -> Check:
 
 # %% ../nbs/95_cli.ipynb #16b46397
 def check_requirement(
-    req: Requirement,  # e.g. Requirement('pyarrow<26')
+    req,  # a `packaging.requirements.Requirement`, e.g. Requirement('pyarrow<26')
     state: str = 'fail',  # what a missing or wrong version means: 'fail' or 'note'
 ) -> Check:
     "Is a required package installed, in a version that fits?"
+    from importlib import metadata          # these two take longer than all the rest of a --help
     try: have = metadata.version(req.name)
     except metadata.PackageNotFoundError:
         return Check(req.name, state, 'not installed', f'pip install "{req.name}{req.specifier}"')
@@ -183,6 +182,8 @@ def check_extra(
 # %% ../nbs/95_cli.ipynb #7c97ad18
 def check_packages() -> list:
     "One check for each package that `asl_nb` requires here, then one for each of its extras."
+    from importlib import metadata
+    from packaging.requirements import Requirement
     try: reqs = [Requirement(r) for r in metadata.requires('asl_nb') or []]
     except metadata.PackageNotFoundError:
         return [Check('asl_nb', 'fail', 'not installed in this Python, only found by its path',
