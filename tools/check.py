@@ -179,7 +179,7 @@ def notebooks():
 
 
 def tests():
-    rc, out = sh(sys.executable, '-m', 'pytest', '-q', '-rs', '--continue-on-collection-errors', '--durations=5', 'tests')
+    rc, out = sh(sys.executable, '-m', 'pytest', '-q', '-rfEs', '--continue-on-collection-errors', '--durations=5', 'tests')
     print(out[-12000:], flush=True)
     last = out.strip().splitlines()[-1] if out.strip() else ''
     n = lambda word: sum(map(int, re.findall(rf'(\d+) {word}', last)))

@@ -253,8 +253,7 @@ def _lines(header):
 def _new_file(path, data):
     with open(path, 'wb') as f:
         f.write(data.encode() if isinstance(data, str) else data)
-        f.flush()
-        os.fsync(f.fileno())
+        f.flush(), os.fsync(f.fileno())
 
 def _rename(new, out, folder, overwrite):
     "`new`, a folder in `folder`, becomes `out`; a pack that was there, and the rest of `folder`, goes."
@@ -444,6 +443,7 @@ def pack_corpus(
     for k, v in dict(workers=workers, limit=limit, batch_size=batch_size).items():
         check_number(k, v, whole=True, none=k != 'batch_size', error=PackError, ge=1)
     corpus, out = _clips(corpus, limit), Path(out).absolute()
+    if not out.name: raise PackError(f'{out}: expected the folder to make')
     writer = PackWriter(out, pack_job(corpus, rows, dims, dtype))
     for place in (out, writer.folder): keep_apart(place, [corpus.root], PackError)
     pack = None if overwrite and _replaceable(out) else _finished(writer, corpus, strict)
