@@ -181,7 +181,7 @@ def notebooks():
 def tests():
     rc, out = sh(sys.executable, '-m', 'pytest', '-q', '-rfEs', '--continue-on-collection-errors', '--durations=5', 'tests')
     print(out[-12000:], flush=True)
-    last = out.strip().splitlines()[-1] if out.strip() else ''
+    last = next((l for l in reversed(out.splitlines()) if re.search(r'\d+ (passed|failed|error).* in [\d.]+s', l)), '')   # other processes may speak after it
     n = lambda word: sum(map(int, re.findall(rf'(\d+) {word}', last)))
     passed.extend(['pytest'] * n('passed'))
     failed.extend(['pytest'] * (n('failed') + n('errors?') or (rc != 0)))
