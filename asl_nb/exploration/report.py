@@ -172,7 +172,7 @@ class ReportData:
     config: object = None  # a `Config`: the settings of the filters
     known: dict = field(default_factory=dict) # name → what was measured, or why it was not
 
-QUANTITIES = {} # name → function of a Look
+QUANTITIES = {} # name → function of a `ReportData`
 
 def quantity(fn):
     "Register a function of a `ReportData` as what measures the thing of its name."
